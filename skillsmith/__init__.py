@@ -1,0 +1,27 @@
+"""skillsmith turns what agents did into what agents can do again, in one SQLite file.
+
+The names below are loaded on first use, so that ``import skillsmith`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skillsmith.workspace import Workspace, open_workspace
+
+_HOMES = {
+    "Workspace": "skillsmith.workspace",
+    "open_workspace": "skillsmith.workspace",
+}
+
+__all__ = ["Workspace", "__version__", "open_workspace"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("skillsmith-cli")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'skillsmith' has no attribute {name!r}")

@@ -1,0 +1,275 @@
+"""The only file that opens SQLite: driver, pragmas, transactions, error wrapping and keyset paging.
+
+Only what a user can mend becomes a ``StorageError`` (locked, read-only, full, damaged, not a database);
+programming errors pass through raw.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import sqlean
+
+from skillsmith.errors import NotFoundError, StorageError
+from skillsmith.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+
+Row: TypeAlias = Any
+"""One row: by index or by column name."""
+
+BUSY_TIMEOUT_SECONDS = 10.0
+_MENDABLE = re.compile(
+    r"locked|readonly|read-only|disk is full|disk I/O|malformed|not a database|unable to open|encrypted|busy",
+    re.IGNORECASE,
+)
+_HINTS = (
+    ("locked", "another process is writing; try again in a moment"),
+    ("busy", "another process is writing; try again in a moment"),
+    ("readonly", "check the permissions of the file and its folder"),
+    ("full", "free some disk space"),
+    ("unable to open", "check that the folder exists and may be written"),
+    ("not a database", "choose another --db path"),
+    ("malformed", "restore a backup, or run `skillsmith doctor` to see what is damaged"),
+)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Tell whether an error means that another process holds the file for now."""
+    return isinstance(error, StorageError) and ("locked" in error.message or "busy" in error.message)
+
+
+@contextmanager
+def wrap_errors(path: str) -> Iterator[None]:
+    """Turn the driver's mendable errors into StorageError naming the file."""
+    try:
+        yield
+    except sqlean.DatabaseError as error:
+        text = str(error)
+        if not _MENDABLE.search(text):
+            raise
+        hint = next((hint for word, hint in _HINTS if word in text.lower()), "")
+        raise StorageError(f"{path}: {text}", hint=hint) from error
+
+
+class Database:
+    """One connection to one skillsmith file, for one thread.
+
+    Args:
+        path: The file, or ``:memory:``.
+        readonly: Open without the right to write; the file must exist.
+    """
+
+    def __init__(self, path: str | Path, *, readonly: bool = False) -> None:
+        self.path = str(path)
+        self.readonly = readonly
+        self._depth = 0
+        with wrap_errors(self.path):
+            self.conn = self._connect()
+            try:
+                self._prepare()
+            except BaseException:
+                self.conn.close()
+                raise
+
+    def _connect(self) -> Any:
+        if self.path == ":memory:":
+            return sqlean.connect(":memory:", isolation_level=None)
+        file = Path(self.path)
+        if file.is_dir():
+            raise StorageError(f"{self.path} is a folder", hint="name a file, e.g. --db skillsmith.db")
+        if self.readonly and not file.exists():
+            raise NotFoundError(f"there is no database at {self.path}")
+        if not self.readonly:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"{file.parent}: {error.strerror}", hint="choose another --db") from error
+        uri = file.absolute().as_uri() + ("?mode=ro" if self.readonly else "")
+        return sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+
+    def _prepare(self) -> None:
+        self.conn.row_factory = sqlean.Row
+        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", "mmap_size = 268435456"):
+            self.conn.execute(f"PRAGMA {pragma}")
+        version = self.conn.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{self.path} was made by a newer skillsmith"
+                f" (schema {version}, this one knows {SCHEMA_VERSION})",
+                hint="upgrade skillsmith",
+            )
+        if version < SCHEMA_VERSION:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        application = self.conn.execute("PRAGMA application_id").fetchone()[0]
+        tables = self.conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application not in (0, APPLICATION_ID) or (application == 0 and tables):
+            raise StorageError(
+                f"{self.path} is a SQLite database of another program", hint="choose another --db path"
+            )
+        if self.readonly:
+            raise StorageError(f"{self.path} has an older schema", hint="open it once for writing")
+        migrate(self.conn)
+
+    def execute(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Any:
+        """Run one statement and return its cursor."""
+        with wrap_errors(self.path):
+            return self.conn.execute(sql, params)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
+        """Run one statement for each row of parameters."""
+        with wrap_errors(self.path):
+            return self.conn.executemany(sql, rows)
+
+    def one(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Row | None:
+        """Return the first row, or None."""
+        with wrap_errors(self.path):
+            return self.conn.execute(sql, params).fetchone()
+
+    def scalar(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Any:
+        """Return the first column of the first row, or None when there is no row."""
+        row = self.one(sql, params)
+        return None if row is None else row[0]
+
+    def all(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """Return all rows; only for results known to be short."""
+        with wrap_errors(self.path):
+            return list(self.conn.execute(sql, params).fetchall())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the write lock from the start, commit at the end, roll back on any error; nests."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        with wrap_errors(self.path):
+            self.conn.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                self.conn.execute("COMMIT")
+            except BaseException:
+                if self.conn.in_transaction:
+                    self.conn.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+
+    def load_extension(self, library: Path) -> None:
+        """Load a SQLite extension library into this connection.
+
+        Raises:
+            StorageError: The library cannot be loaded here.
+        """
+        try:
+            self.conn.enable_load_extension(True)  # noqa: FBT003  (the driver takes it by position only)
+            self.conn.load_extension(str(library.with_suffix("")))
+            self.conn.enable_load_extension(False)  # noqa: FBT003
+        except (sqlean.Error, AttributeError) as error:
+            raise StorageError(f"cannot load the SQLite extension {library.name}: {error}") from error
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has committed."""
+        return int(self.conn.execute("PRAGMA data_version").fetchone()[0])
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while the file is in use; replaces nothing on failure.
+
+        Raises:
+            StorageError: The copy cannot be written.
+        """
+        partial = target.with_name(target.name + ".partial")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)
+            with wrap_errors(str(target)), closing(sqlean.connect(str(partial))) as copy:
+                self.conn.backup(copy)
+            partial.replace(target)
+        except OSError as error:
+            raise StorageError(f"{target}: {error.strerror}", hint="choose another place") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def check(self) -> list[str]:
+        """Return what SQLite's own integrity and foreign key checks complain about."""
+        problems = [row[0] for row in self.all("PRAGMA integrity_check") if row[0] != "ok"]
+        problems += [f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+                     for row in self.all("PRAGMA foreign_key_check")]  # fmt: skip
+        return problems
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.conn.close()
+
+
+def migrate(conn: Any) -> None:
+    """Apply what is missing of the migrations, all in one transaction, recorded by name.
+
+    Two processes that open a new file at once wait for each other here; the second finds nothing to do.
+
+    Args:
+        conn: A driver connection in autocommit mode.
+    """
+    import sqlite_utils  # noqa: PLC0415  (130 ms; only a new or older file needs it)
+
+    migrations = sqlite_utils.Migrations("skillsmith")
+    for name, function in MIGRATIONS:
+        migrations(name=name)(function)
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(sqlite_utils.Database(conn))
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+    conn.execute("PRAGMA journal_mode = WAL")
+
+
+def page(
+    db: Database,
+    sql: str,
+    *,
+    key: Callable[[Row], Sequence[Any]],
+    params: Sequence[Any] = (),
+    after: Sequence[Any] | None = None,
+    window: int = 256,
+) -> Iterator[Row]:
+    """Yield rows window by window, each window found by key, never by offset.
+
+    No read transaction stays open between windows, so a slow consumer blocks nobody.
+
+    Args:
+        db: The connection.
+        sql: A query with ``{after}`` where the keyset condition goes and ``LIMIT ?`` as its last
+            parameter; ``{after}`` becomes ``1`` for the first window and ``KEY > (?, …)`` after it, so the
+            statement must name its key as ``/*key: a, b*/`` or ``/*key desc: a, b*/``.
+        key: Takes the key's values from a row, ending in a unique column.
+        params: Parameters that come before those of the keyset condition.
+        after: Key of the last row already seen.
+        window: Rows fetched at a time.
+    """
+    match = re.search(r"/\*key( desc)?: ([\w., ]+)\*/", sql)
+    if match is None:
+        raise ValueError("a paged query names its key as /*key: column, …*/")
+    columns = match[2]
+    sign = "<" if match[1] else ">"
+    marks = ", ".join("?" for _ in columns.split(","))
+    while True:
+        condition = "1" if after is None else f"({columns}) {sign} ({marks})"
+        values = [*params, *(after or ()), window]
+        rows = db.all(sql.replace("{after}", condition), values)
+        yield from rows
+        if len(rows) < window:
+            return
+        after = key(rows[-1])

@@ -1,0 +1,269 @@
+"""The append-only event log: append, replay from a sequence number, follow live, search.
+
+An event is written once and never changed. What a kind is about (message text, tool arguments, tool
+result, code, output) always stands in the ``content`` column, so that one threshold decides what becomes a
+blob and one index searches it all.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from skillsmith.blobs import BlobStore
+from skillsmith.db import Database, Row, page
+from skillsmith.models import CodeUse, Event, Json, ToolUse
+
+INLINE_CHARS = 4096
+"""Longer content goes to a blob."""
+
+INDEX_BATCH = 1000
+INDEXED_CHARS = 100_000
+"""Of a longer text only the beginning is searchable."""
+
+_INSERT = """
+INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,
+                    duration_seconds, tokens_in, tokens_out, cost_usd)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class EventLog:
+    """Append and read the events of runs.
+
+    Args:
+        db: The connection.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._blobs = BlobStore(db)
+
+    def append(self, run: int, events: Sequence[Event]) -> int:
+        """Append events to a run in one transaction and return the last sequence number.
+
+        Args:
+            run: The run's primary key.
+            events: In order; their ``seq`` is assigned here.
+        """
+        with self._db.transaction():
+            last = self._db.scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,))
+            rows = [self._row(run, last + offset, event) for offset, event in enumerate(events, 1)]
+            self._db.executemany(_INSERT, rows)
+        return int(last) + len(rows)
+
+    def _row(self, run: int, seq: int, event: Event) -> tuple[Any, ...]:
+        content = storable(content_of(event))
+        blob = None
+        if content is not None and len(content) > INLINE_CHARS:
+            blob, content = self._blobs.put(content.encode()), None
+        return (
+            run, seq, event.step, event.kind, event.role, storable(event.agent), storable(event.recipient),
+            event.at, content, blob, storable(event.reasoning), _data_of(event), event.duration_seconds,
+            event.tokens_in, event.tokens_out, event.cost_usd,
+        )  # fmt: skip
+
+    def replay(
+        self,
+        run: int,
+        *,
+        after: int = 0,
+        kind: str | None = None,
+        agent: str | None = None,
+        step: int | None = None,
+        window: int = 256,
+    ) -> Iterator[Event]:
+        """Yield a run's events in order, from the one after sequence number ``after``."""
+        filters = {"kind": kind, "agent": agent, "step": step}
+        chosen = {column: value for column, value in filters.items() if value is not None}
+        where = "".join(f" AND {column} = ?" for column in chosen)
+        sql = f"SELECT * FROM events /*key: seq*/ WHERE run = ?{where} AND {{after}} ORDER BY seq LIMIT ?"  # noqa: S608  (column names from the dictionary above)
+        rows = page(
+            self._db, sql, key=lambda row: (row["seq"],), params=(run, *chosen.values()),
+            after=(after,), window=window,
+        )  # fmt: skip
+        for row in rows:
+            yield self.event(row)
+
+    def follow(self, run: int, *, after: int = 0, poll_seconds: float = 0.05) -> Iterator[Event]:
+        """Yield events as other connections commit them, until the run is no longer running."""
+        seen: int = after
+        version = -1
+        while True:
+            running = self._db.scalar("SELECT status = 'running' FROM runs WHERE pk = ?", (run,))
+            current = self._db.data_version()
+            if current != version:
+                version = current
+                for event in self.replay(run, after=seen):
+                    seen = event.seq
+                    yield event
+            if not running:
+                return
+            time.sleep(poll_seconds)
+
+    def event(self, row: Row) -> Event:
+        """Build an event from a row of the table."""
+        content = row["content"]
+        if row["blob"] is not None:
+            content = self._blobs.get(row["blob"]).decode()
+        data: dict[str, Json] = orjson.loads(row["data"]) if row["data"] else {}
+        record_id = data.pop("record_id", None)
+        tool = _tool(row["kind"], data.pop("tool", None), content)
+        code = _code(row["kind"], data.pop("code", None), content)
+        return Event(
+            kind=row["kind"], seq=row["seq"], at=row["at"], step=row["step"], role=row["role"],
+            agent=row["agent"], recipient=row["recipient"],
+            content=content if tool is None and code is None else None,
+            reasoning=row["reasoning"], tool=tool, code=code, data=data or None,
+            duration_seconds=row["duration_seconds"], tokens_in=row["tokens_in"],
+            tokens_out=row["tokens_out"], cost_usd=row["cost_usd"], record_id=record_id,
+        )  # fmt: skip
+
+    def index_pending(self) -> int:
+        """Bring full text up to the last event, in batches, and return how many events were added.
+
+        Filling it inside the capture transaction would cost ten times the event itself.
+        """
+        added = 0
+        while True:
+            with self._db.transaction():
+                done = int(self._db.scalar("SELECT value FROM meta WHERE key = 'fts_watermark'") or 0)
+                rows = self._db.all(
+                    "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (done, INDEX_BATCH)
+                )
+                if not rows:
+                    return added
+                texts = [(row["id"], searchable(self.event(row))[:INDEXED_CHARS]) for row in rows]
+                self._db.executemany("INSERT INTO events_fts (rowid, text) VALUES (?, ?)", texts)
+                self._db.execute(
+                    "INSERT INTO meta (key, value) VALUES ('fts_watermark', ?)"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (str(rows[-1]["id"]),),
+                )
+            added += len(rows)
+
+    def reindex(self) -> int:
+        """Rebuild full text from nothing and return how many events it holds."""
+        with self._db.transaction():
+            self._db.execute("DELETE FROM meta WHERE key = 'fts_watermark'")
+            self._db.execute("INSERT INTO events_fts (events_fts) VALUES ('delete-all')")
+        return self.index_pending()
+
+    def runs_mentioning(self, text: str, *, limit: int = 1000) -> list[int]:
+        """Return primary keys of runs with an event that holds all words of the text, newest first."""
+        self.index_pending()
+        query = fts_query(text, operator="AND")
+        if not query:
+            return []
+        rows = self._db.all(
+            "SELECT DISTINCT run FROM events WHERE id IN"
+            " (SELECT rowid FROM events_fts WHERE events_fts MATCH ? ORDER BY rowid DESC LIMIT ?)"
+            " ORDER BY run DESC",
+            (query, limit),
+        )
+        return [row[0] for row in rows]
+
+
+def storable(text: str | None) -> str | None:
+    """Return text that SQLite can hold: lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode() if _has_surrogate(text) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def fts_query(text: str, *, operator: str = "OR") -> str:
+    """Return an FTS5 expression over the words of any text; empty when it has none."""
+    return f" {operator} ".join(f'"{word}"' for word in re.findall(r"\w+", text))
+
+
+def content_of(event: Event) -> str | None:
+    """Return the text an event is about, whatever its kind."""
+    tool, code = event.tool, event.code
+    if event.kind == "tool_call" and tool:
+        return tool.arguments
+    if event.kind == "tool_result" and tool:
+        return tool.result
+    if event.kind == "code" and code:
+        return code.text
+    if event.kind == "code_result" and code:
+        return code.output
+    return event.content
+
+
+def searchable(event: Event) -> str:
+    """Return everything in an event that a person might search for."""
+    parts = (event.tool.name if event.tool else None, content_of(event), event.reasoning)
+    return "\n".join(part for part in parts if part)
+
+
+def _data_of(event: Event) -> str | None:
+    data: dict[str, Json] = dict(event.data or {})
+    if event.tool:
+        data["tool"] = _present(name=event.tool.name, call_id=event.tool.call_id, error=event.tool.error)
+    if event.code:
+        code = {
+            "language": event.code.language,
+            "call_id": event.code.call_id,
+            "exit_code": event.code.exit_code,
+        }
+        data["code"] = {name: value for name, value in code.items() if value is not None}
+    if event.record_id:
+        data["record_id"] = event.record_id
+    return dump_json(data) if data else None
+
+
+def _present(**fields: Json) -> dict[str, Json]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def dump_json(value: Json) -> str:
+    """Write JSON for a column; what JSON cannot hold becomes its text form."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # lone surrogates, or integers beyond 64 bits
+        import json  # noqa: PLC0415  (rare)
+
+        return json.dumps(value, default=str)
+
+
+def load_json(text: str) -> Json:
+    """Read JSON of a column, including the integers beyond 64 bits that ``dump_json`` may have written."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        import json  # noqa: PLC0415  (rare)
+
+        return json.loads(text)
+
+
+def _tool(kind: str, fields: dict[str, Any] | None, content: str | None) -> ToolUse | None:
+    if fields is None:
+        return None
+    if kind == "tool_call":
+        return ToolUse(**fields, arguments=content, parsed=_parse(content))
+    if kind == "tool_result":
+        return ToolUse(**fields, result=content)
+    return ToolUse(**fields)
+
+
+def _parse(arguments: str | None) -> Json:
+    try:
+        return orjson.loads(arguments) if arguments else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _code(kind: str, fields: dict[str, Any] | None, content: str | None) -> CodeUse | None:
+    if fields is None:
+        return None
+    if kind == "code":
+        return CodeUse(**fields, text=content)
+    return CodeUse(**fields, output=content)

@@ -1,0 +1,113 @@
+"""Files in runs' work folders, version by version, each version's content addressed by its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skillsmith.blobs import BlobStore
+from skillsmith.db import Database, Row
+from skillsmith.errors import NotFoundError
+from skillsmith.ids import digest_of
+from skillsmith.models import FileSnapshot, FileVersion
+
+MAX_STORED_BYTES = 64 * 1024 * 1024
+"""Of a larger file only digest and size are kept."""
+
+_SELECT = """
+SELECT v.*, f.path, r.id AS run_id
+FROM file_versions v JOIN files f ON f.id = v.file JOIN runs r ON r.pk = f.run
+"""
+
+
+class FileRepository:
+    """Record and read file versions.
+
+    Args:
+        db: The connection.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._blobs = BlobStore(db)
+
+    def record(self, run: int, snapshot: FileSnapshot) -> FileVersion:
+        """Store a file's content as its next version; the same content again adds nothing.
+
+        Args:
+            run: The run's primary key.
+            snapshot: Path relative to the work folder, content, agent (None: there before the run).
+        """
+        with self._db.transaction():
+            file = self._file(run, snapshot.path)
+            latest = self._db.one(
+                "SELECT id, version, digest FROM file_versions WHERE file = ? ORDER BY version DESC LIMIT 1",
+                (file,),
+            )
+            if latest is None or latest["digest"] != digest_of(snapshot.content):
+                self._add(file, snapshot, latest)
+        return self.history(run, snapshot.path)[-1]
+
+    def _file(self, run: int, path: str) -> int:
+        self._db.execute("INSERT OR IGNORE INTO files (run, path) VALUES (?, ?)", (run, path))
+        return int(self._db.scalar("SELECT id FROM files WHERE run = ? AND path = ?", (run, path)))
+
+    def _add(self, file: int, snapshot: FileSnapshot, parent: Row | None) -> None:
+        stored = len(snapshot.content) <= MAX_STORED_BYTES
+        digest = self._blobs.put(snapshot.content) if stored else digest_of(snapshot.content)
+        version = parent["version"] + 1 if parent else 1
+        self._db.execute(
+            "INSERT INTO file_versions"
+            " (file, version, parent_file_id, digest, size, created_by_agent, seq, at, stored)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (file, version, parent["id"] if parent else None, digest, len(snapshot.content),
+             snapshot.agent, snapshot.seq, snapshot.at, stored),
+        )  # fmt: skip
+        if parent:
+            self._db.execute(
+                "UPDATE file_versions SET superseded_by = ? WHERE id = ?",
+                (f"{snapshot.path}@{version}", parent["id"]),
+            )
+
+    def supersede(self, run: int, path: str, *, by: str) -> None:
+        """Note that another file took its place (``plot_v1.py`` → ``plot_v2.py``)."""
+        self._db.execute(
+            "UPDATE file_versions SET superseded_by = ? WHERE superseded_by IS NULL AND file ="
+            " (SELECT id FROM files WHERE run = ? AND path = ?)",
+            (by, run, path),
+        )
+
+    def versions(self, run: int) -> list[FileVersion]:
+        """Return every version of every file of a run, by path and version."""
+        rows = self._db.all(_SELECT + " WHERE f.run = ? ORDER BY f.path, v.version", (run,))
+        return [_version(row) for row in rows]
+
+    def history(self, run: int, path: str) -> list[FileVersion]:
+        """Return a file's versions, oldest first.
+
+        Raises:
+            NotFoundError: The run has no such file.
+        """
+        rows = self._db.all(_SELECT + " WHERE f.run = ? AND f.path = ? ORDER BY v.version", (run, path))
+        if not rows:
+            raise NotFoundError(f"the run has no file {path!r}", hint="`skillsmith artifacts RUN` lists them")
+        return [_version(row) for row in rows]
+
+    def content(self, version: FileVersion) -> bytes | None:
+        """Return a version's bytes, or None when it was too large to keep."""
+        if version.size > MAX_STORED_BYTES:
+            return None
+        return self._blobs.get(version.digest)
+
+    def verify(self) -> Iterator[str]:
+        """Yield a line for every version whose content is gone."""
+        sql = " WHERE v.stored AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = v.digest)"
+        for row in self._db.all(_SELECT + sql):
+            yield f"file {row['path']}@{row['version']} of run {row['run_id']} has lost its content"
+
+
+def _version(row: Row) -> FileVersion:
+    return FileVersion(
+        run_id=row["run_id"], path=row["path"], version=row["version"], digest=row["digest"],
+        size=row["size"], agent=row["created_by_agent"], at=row["at"], seq=row["seq"],
+        superseded_by=row["superseded_by"],
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""The tool calls of a run, each joined with its result, and the words people said before them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from skillsmith.library.bindings import normalise_result
+from skillsmith.library.effects import effect_of
+from skillsmith.models import Effect, Event, Json
+
+_FAILED = re.compile(r"\s*(?:error\b|traceback \(most recent|exception\b|failed\b|failure\b)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One tool call with what came back.
+
+    Args:
+        seq: Of the call's event.
+        result_seq: Of the result's event; None when nothing came back.
+        arguments: Parsed arguments; None when they were no JSON object.
+        result: Normalised result.
+        error: What went wrong, else None.
+    """
+
+    seq: int
+    name: str
+    arguments: dict[str, Json] | None
+    effect: Effect
+    result_seq: int | None = None
+    result: Json = None
+    error: str | None = None
+    agent: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How reasons name it."""
+        return f"call {self.seq} {self.name}"
+
+    def known_before(self, seq: int) -> bool:
+        """Whether its result had come back before an event."""
+        return self.result_seq is not None and self.result_seq < seq and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said: ``where`` is "task" or "user"; the task was said before everything."""
+
+    seq: int
+    where: str
+    text: str
+
+
+def calls_of(events: Iterable[Event]) -> list[Call]:
+    """Return the run's tool calls in order, each joined with its result by call id, else by name."""
+    events = [event for event in events if event.kind in ("tool_call", "tool_result") and event.tool]
+    results = _Results([event for event in events if event.kind == "tool_result"])
+    return [_call(event, results.take(event)) for event in events if event.kind == "tool_call"]
+
+
+class _Results:
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._waiting = list(events)
+
+    def take(self, call: Event) -> Event | None:
+        assert call.tool is not None
+        for event in self._waiting:
+            if event.seq < call.seq or event.tool is None:
+                continue
+            ids = (call.tool.call_id, event.tool.call_id)
+            joined = ids[0] == ids[1] if all(ids) else event.tool.name in (call.tool.name, "")
+            if joined:
+                self._waiting.remove(event)
+                return event
+        return None
+
+
+def _call(event: Event, result: Event | None) -> Call:
+    assert event.tool is not None
+    arguments = event.tool.parsed
+    if not event.tool.arguments and arguments is None:
+        arguments = {}
+    text = result.tool.result if result and result.tool else None
+    return Call(
+        seq=event.seq,
+        name=event.tool.name,
+        arguments=arguments if isinstance(arguments, dict) else None,
+        effect=effect_of(event.tool.name),
+        result_seq=result.seq if result else None,
+        result=normalise_result(text),
+        error=_error(result, text),
+        agent=event.agent,
+    )
+
+
+def _error(result: Event | None, text: str | None) -> str | None:
+    if result is None:
+        return "no result came back"
+    if result.tool and result.tool.error:
+        return result.tool.error
+    return text.strip() if text and _FAILED.match(text) else None
+
+
+def said_in(task: str, events: Iterable[Event]) -> list[Said]:
+    """Return what people said, in order: the task first, then each user message."""
+    words = [Said(0, "task", task)] if task else []
+    words += [
+        Said(event.seq, "user", event.content)
+        for event in events
+        if event.kind == "message" and event.role == "user" and event.content
+    ]
+    return words

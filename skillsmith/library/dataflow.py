@@ -1,0 +1,314 @@
+"""Data flow over tool calls: for each argument, where its value came from, with the evidence.
+
+The rules, in order: a person's words → an input; an earlier result → a flow; longer text that contains
+either → text put together; nothing → a constant. Short or common values need a second witness. Slicing
+runs backwards from the calls that change something: what no kept call uses is left out. Every decision is
+kept as a ``Reason``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from skillsmith.library.bindings import as_text, rename_nodes, show, sources
+from skillsmith.library.calls import Call, Said
+from skillsmith.library.literals import STRONG_CHARS, find, is_weak, type_of
+from skillsmith.library.naming import VariableSet
+from skillsmith.library.results import Place, ResultIndex, best, flow
+from skillsmith.library.selectors import select_by_input
+from skillsmith.models import (
+    Binding,
+    Constant,
+    FromInput,
+    FromNode,
+    Json,
+    ListOf,
+    ObjectOf,
+    Reason,
+    Text,
+    Witness,
+)
+
+UNIQUE_CHARS = 3
+"""A weak value of so many characters may still flow from the only place that holds it."""
+
+LONG_TEXT_CHARS = 8
+_PIECE = re.compile(r"[#\w](?:[\w@#.:/-]*\w)?")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCall:
+    """A kept call with a binding for each argument."""
+
+    call: Call
+    arguments: dict[str, Binding]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The successful path of a run's tool calls.
+
+    Args:
+        kept: In the run's order.
+        variables: All inputs that were lifted.
+        reasons: One for each argument leaf and each call left out.
+        names: Node id by the call's sequence number.
+    """
+
+    kept: tuple[BoundCall, ...]
+    variables: VariableSet
+    reasons: tuple[Reason, ...]
+    names: dict[str, str]
+
+
+def trace(calls: Sequence[Call], words: Sequence[Said], *, variables: VariableSet, first: int = 1) -> Flow:
+    """Find the successful path of a run's tool calls and the source of every argument on it.
+
+    Args:
+        calls: All calls, in order.
+        words: What people said.
+        variables: Where inputs are collected (shared with the code blocks of the same run).
+        first: Number of the first node.
+    """
+    return _Tracer(calls, words, variables).run(first)
+
+
+class _Tracer:
+    def __init__(self, calls: Sequence[Call], words: Sequence[Said], variables: VariableSet) -> None:
+        self._calls = calls
+        self._words = words
+        self._variables = variables
+        self._index = ResultIndex(calls)
+        self._by_key = {_key(call): call for call in calls}
+        self._reasons: dict[int, list[Reason]] = {}
+        self._used: list[Place] = []  # places that arguments of the call in hand are bound to
+
+    def run(self, first: int) -> Flow:
+        usable = [call for call in self._calls if call.error is None and call.arguments is not None]
+        goals = [call for call in usable if call.effect == "write"] or _telling(usable)
+        bound = self._slice(goals)
+        kept = [bound[seq] for seq in sorted(bound)]
+        names = {_key(one.call): f"n{number}" for number, one in enumerate(kept, first)}
+        renamed = tuple(
+            BoundCall(one.call, {name: rename_nodes(item, names) for name, item in one.arguments.items()})
+            for one in kept
+        )
+        reasons = [
+            self._named(reason, names) for one in kept for reason in self._reasons.get(one.call.seq, ())
+        ]
+        reasons += [self._left_out(call) for call in self._calls if call.seq not in bound]
+        return Flow(renamed, self._variables, tuple(reasons), names)
+
+    def _slice(self, goals: Sequence[Call]) -> dict[int, BoundCall]:
+        """Bind the goals' arguments and, going backwards, those of every call they read from."""
+        waiting = {call.seq: call for call in goals}
+        bound: dict[int, BoundCall] = {}
+        while waiting:
+            call = waiting.pop(max(waiting))
+            self._used = []
+            arguments = {
+                name: self._bind(call, name, (), value) for name, value in (call.arguments or {}).items()
+            }
+            bound[call.seq] = BoundCall(call, arguments)
+            for binding in arguments.values():
+                for source in sources(binding):
+                    if isinstance(source, FromNode):
+                        needed = self._by_key[source.node]
+                        if needed.seq not in bound:
+                            waiting[needed.seq] = needed
+        return bound
+
+    def _bind(self, call: Call, name: str, path: tuple[str | int, ...], value: Json) -> Binding:
+        if isinstance(value, dict) and value:
+            return ObjectOf(
+                tuple((key, self._bind(call, name, (*path, key), item)) for key, item in value.items())
+            )
+        if isinstance(value, list) and value:
+            return ListOf(
+                tuple(self._bind(call, name, (*path, index), item) for index, item in enumerate(value))
+            )
+        leaf_name = next((step for step in reversed(path) if isinstance(step, str)), name)
+        binding, rule, detail, witnesses = self._leaf(call, leaf_name, value)
+        subject = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in (name, *path))
+        reason = Reason(
+            subject=f"{_key(call)}{subject}", decision=_decision(binding), rule=rule, detail=detail,
+            value=value, witnesses=tuple(witnesses),
+        )  # fmt: skip
+        self._reasons.setdefault(call.seq, []).append(reason)
+        return binding
+
+    def _leaf(self, call: Call, name: str, value: Json) -> tuple[Binding, str, str, list[Witness]]:
+        occurrence = find(value, self._words, before=call.seq, near=name)
+        if occurrence is not None:
+            binding = self._variables.lift(value, name, description=_describe(name, call))
+            said = occurrence.said.text[occurrence.start : occurrence.end]
+            detail = f"the {'task' if occurrence.said.where == 'task' else 'user'} said “{said}”"
+            return binding, "user-words", detail, [occurrence.witness()]
+        found = self._from_results(call, name, value)
+        if found is not None:
+            place, flowing = found
+            self._used.append(place)
+            return flowing, "earlier-result", f"from {show(flowing)}", [place.witness()]
+        if isinstance(value, str) and len(value) >= LONG_TEXT_CHARS:
+            text, witnesses = self._compose(call, value)
+            if text is not None:
+                return text, "text-with-values", f"put together as {show(text)}"[:300], witnesses
+        return Constant(value), *self._why_constant(call, value)
+
+    def _from_results(self, call: Call, name: str, value: Json) -> tuple[Place, FromNode] | None:
+        places = self._index.exact(value, before=call.seq)
+        if is_weak(value):
+            named = [place for place in places if place.key == name]
+            distinct = {(place.call.seq, place.path) for place in places}
+            alone = len(distinct) == 1 and len(as_text(value)) >= UNIQUE_CHARS
+            places = named or (places if alone and not isinstance(value, bool) else [])
+        elif not places:
+            places = [next(iter(self._index.pieces(value, before=call.seq)), None)]  # type: ignore[list-item]
+            places = [place for place in places if place is not None]
+        for _ in range(len(places)):
+            place = best(places, name, used=self._used)
+            binding = flow(place, _key(place.call), value)
+            if binding is not None:
+                return place, select_by_input(binding, place, self._words, self._variables, before=call.seq)
+            places = [other for other in places if other is not place]
+        return None
+
+    def _compose(self, call: Call, text: str) -> tuple[Text | None, list[Witness]]:
+        """Bind the identifiers and figures inside a longer text."""
+        parts: list[str | Binding] = []
+        witnesses: list[Witness] = []
+        end = 0
+        for start, stop in _pieces(text, [value for value, _ in self._variables.strings()]):
+            bound = self._piece(call, text[start:stop])
+            if bound is None:
+                continue
+            parts += [text[end:start], bound[0]]
+            witnesses.append(bound[1])
+            end = stop
+        if not witnesses:
+            return None, []
+        return Text(tuple(part for part in (*parts, text[end:]) if part != "")), witnesses
+
+    def _piece(self, call: Call, text: str) -> tuple[Binding, Witness] | None:
+        number = _number(text)
+        value: Json = text if number is None else number
+        if number is None and not is_weak(value):
+            occurrence = find(text, self._words, before=call.seq)
+            if occurrence is not None:
+                name = next(
+                    (place.key for place in self._index.exact(text, before=call.seq) if place.key), ""
+                )
+                return self._variables.lift(text, name or type_of("", text)), occurrence.witness()
+        if number is not None and not self._index.exact(number, before=call.seq):
+            return None
+        found = self._from_results(call, "", value)
+        return None if found is None else (found[1], found[0].witness())
+
+    def _why_constant(self, call: Call, value: Json) -> tuple[str, str, list[Witness]]:
+        text = as_text(value)
+        if value in ("", None, [], {}):
+            return "empty", "nothing to look for", []
+        fields = self._index.field_names(value, before=call.seq)
+        exact = self._index.exact(value, before=call.seq)
+        if is_weak(value):
+            seen = [place.witness() for place in exact[:2]]
+            return "short-or-common", "too short or common to bind without a second witness", seen
+        if fields:
+            return (
+                "field-name-only",
+                "stands in earlier results only as a field's name",
+                [fields[0].witness()],
+            )
+        for said in self._words:
+            if said.seq < call.seq and text.casefold() in said.text.casefold():
+                seen = [Witness(seq=said.seq, where=said.where, text=text[:80])]
+                return "part-of-a-word", "stands in what was said only inside a longer word", seen
+        for other in self._calls:
+            if other.known_before(call.seq) and text.casefold() in as_text(other.result).casefold():
+                seen = [Witness(seq=other.result_seq or 0, where="result", path=other.name, text=text[:80])]
+                return "part-of-a-word", "stands in an earlier result only inside a longer word", seen
+        return "no-source", "neither said by a person nor in an earlier result", []
+
+    def _left_out(self, call: Call) -> Reason:
+        later = [other for other in self._calls if other.seq > call.seq and other.name == call.name]
+        replaced = next((other for other in later if other.error is None), None)
+        if call.error is not None and replaced is not None:
+            rule, detail = (
+                "failed-and-replaced",
+                f"failed ({call.error[:120]}); {replaced.label} took its place",
+            )
+        elif call.error is not None:
+            rule, detail = "failed", f"failed and changed nothing: {call.error[:120]}"
+        elif call.arguments is None:
+            rule, detail = "not-json", "its arguments are no JSON object"
+        else:
+            rule, detail = "result-unused", "it only looks, and nothing kept uses its result"
+        return Reason(
+            subject=call.label, decision="left_out", rule=rule, detail=detail,
+            witnesses=(Witness(seq=call.seq, where="argument", text=as_text(call.arguments)[:80]),),
+        )  # fmt: skip
+
+    @staticmethod
+    def _named(reason: Reason, names: dict[str, str]) -> Reason:
+        """Return the reason with final node ids in place of the calls' keys."""
+
+        def put(text: str) -> str:
+            return re.sub(r"call\d+\b", lambda found: names.get(found[0], found[0]), text)
+
+        return Reason(
+            subject=put(reason.subject), decision=reason.decision, rule=reason.rule,
+            detail=put(reason.detail), value=reason.value, witnesses=reason.witnesses,
+        )  # fmt: skip
+
+
+def _telling(calls: Sequence[Call]) -> list[Call]:
+    """Return the reads of a run that only looked: those with a result, each question once."""
+    last = {(call.name, as_text(call.arguments)): call for call in calls if call.result not in ("", None)}
+    return list(last.values())
+
+
+def _key(call: Call) -> str:
+    return f"call{call.seq}"
+
+
+def _decision(binding: Binding) -> str:
+    if isinstance(binding, FromInput):
+        return "input"
+    if isinstance(binding, FromNode):
+        return "flow"
+    if isinstance(binding, Text):
+        return "flow" if any(isinstance(source, FromNode) for source in sources(binding)) else "input"
+    return "constant"
+
+
+def _describe(name: str, call: Call) -> str:
+    return f"{name.replace('_', ' ')} for {call.name}"
+
+
+def _number(text: str) -> int | float | None:
+    if re.fullmatch(r"-?\d{1,15}", text):
+        return int(text) if str(int(text)) == text else None
+    if re.fullmatch(r"-?\d{1,15}\.\d{1,10}", text):
+        return float(text) if as_text(float(text)) == text else None
+    return None
+
+
+def _pieces(text: str, known: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield spans of known values and of what looks like an identifier or a figure, without overlap."""
+    taken: list[tuple[int, int]] = []
+    for value in known:
+        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+        taken += [found.span() for found in re.finditer(pattern, text) if _is_free(found.span(), taken)]
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        telling = any(character.isdigit() or character in "_@" for character in piece)
+        coded = piece.isupper() and len(piece) > STRONG_CHARS
+        if (coded or (telling and len(piece) > 1)) and _is_free(found.span(), taken):
+            taken.append(found.span())
+    yield from sorted(taken)
+
+
+def _is_free(span: tuple[int, int], taken: Sequence[tuple[int, int]]) -> bool:
+    return all(span[1] <= start or span[0] >= end for start, end in taken)

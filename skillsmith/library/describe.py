@@ -1,0 +1,78 @@
+"""Names, descriptions, tags and task patterns for new skills, made from what the run did."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from skillsmith.library.calls import Said
+from skillsmith.library.effects import name_words
+from skillsmith.library.literals import find
+from skillsmith.models import Json, Node, Variable
+
+MAX_TAGS = 8
+MAX_NAME_CHARS = 64
+_NO_TAG = frozenset(
+    "a an and as at by for from get set in into is it me my of on or our please the this that to up use "
+    "with you your".split()
+)
+
+
+def task_pattern(task: str, variables: Sequence[Variable]) -> str:
+    """Return the task with its variables in place: ``cancel ABC123`` → ``cancel {reservation_id}``."""
+    spans: list[tuple[int, int, str]] = []
+    for variable in sorted(variables, key=lambda one: -len(str(one.default))):
+        found = find(variable.default, [Said(0, "task", task)], before=1, near=variable.name)
+        if found and all(found.end <= start or found.start >= end for start, end, _ in spans):
+            spans.append((found.start, found.end, variable.name))
+    for start, end, name in sorted(spans, reverse=True):
+        task = f"{task[:start]}{{{name}}}{task[end:]}"
+    return task
+
+
+def description(nodes: Sequence[Node], task: str) -> str:
+    """Return one sentence from the first sentence of the task and one on what is done."""
+    goals = [node for node in nodes if node.effect == "write"] or list(nodes)
+    done = Counter(" ".join(name_words(node.tool)) if node.tool else node.title for node in goals)
+    deeds = ", ".join(deed if count == 1 else f"{deed} ({count} times)" for deed, count in done.items())
+    first = re.split(r"(?<=[.!?])\s|\n", task.strip(), maxsplit=1)[0][:200]
+    return ". ".join(part.rstrip(".") for part in (first, deeds[:1].upper() + deeds[1:]) if part) + "."
+
+
+def skill_name(nodes: Sequence[Node], task: str) -> str:
+    """Return a name from the tools that change something, else from the task's first words."""
+    tools = dict.fromkeys(node.tool for node in nodes if node.tool and node.effect == "write")
+    words = [word for tool in tools for word in name_words(tool or "")] or re.findall(
+        r"[a-z0-9]+", task.lower()
+    )
+    telling = [word for word in words if word not in _NO_TAG] or ["skill"]
+    return "_".join(telling[:6])[:MAX_NAME_CHARS].strip("_")
+
+
+def tags(nodes: Iterable[Node], packages: Iterable[str]) -> tuple[str, ...]:
+    """Return the words that tools, languages and packages have most in common."""
+    counts: Counter[str] = Counter()
+    for node in nodes:
+        counts.update(set(name_words(node.tool or "")) - _NO_TAG)
+        counts.update([node.language] if node.language else [])
+    counts.update(packages)
+    return tuple(word for word, _ in counts.most_common(MAX_TAGS) if len(word) > 1)
+
+
+def schema_of(value: Json, *, depth: int = 3) -> dict[str, Json]:
+    """Return a JSON Schema that the value and others of its shape meet."""
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, (int, float)):
+        return {"type": "number"}
+    if isinstance(value, str):
+        return {"type": "string"}
+    if isinstance(value, list):
+        shapes = [schema_of(item, depth=depth - 1) for item in value] if depth else []
+        alike = bool(shapes) and all(shape == shapes[0] for shape in shapes)
+        return {"type": "array"} | ({"items": shapes[0]} if alike and shapes[0] else {})
+    if isinstance(value, dict):
+        fields = {key: schema_of(item, depth=depth - 1) for key, item in value.items()} if depth else {}
+        return {"type": "object"} | ({"properties": fields} if fields else {})
+    return {}

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from skillsmith.library.calls import calls_of, said_in
+from skillsmith.models import Event, ToolUse
+
+
+def call(seq: int, name: str, call_id: str | None, arguments: str = "{}", parsed: object = None) -> Event:
+    """Return a tool_call event."""
+    tool = ToolUse(name=name, call_id=call_id, arguments=arguments, parsed={} if parsed is None else parsed)
+    return Event(kind="tool_call", seq=seq, tool=tool)
+
+
+def result(seq: int, name: str, call_id: str | None, text: str | None, error: str | None = None) -> Event:
+    """Return a tool_result event."""
+    tool = ToolUse(name=name, call_id=call_id, result=text, error=error)
+    return Event(kind="tool_result", seq=seq, role="tool", tool=tool)
+
+
+def test_calls_are_joined_by_id_even_out_of_order() -> None:
+    """Two calls of one message get their own results, in whatever order those came."""
+    events = [
+        call(1, "get", "a"),
+        call(2, "get", "b"),
+        result(3, "get", "b", '{"n": 2}'),
+        result(4, "get", "a", "1"),
+    ]
+    assert [found.result for found in calls_of(events)] == [1, {"n": 2}]
+
+
+def test_without_ids_the_next_result_of_that_tool_is_taken() -> None:
+    """Logs without call ids still pair up, each result used once."""
+    events = [
+        call(1, "get", None),
+        result(2, "get", None, "x"),
+        call(3, "get", None),
+        result(4, "get", None, "y"),
+    ]
+    assert [found.result for found in calls_of(events)] == ["x", "y"]
+
+
+def test_errors_are_recognised() -> None:
+    """A flagged error, a result that says Error, and no result at all are failures."""
+    events = [
+        call(1, "a", "1"), result(2, "a", "1", "Error: no such order"),
+        call(3, "b", "2"), result(4, "b", "2", "gone", error="timeout"),
+        call(5, "c", "3"),
+        call(6, "d", "4"), result(7, "d", "4", "errors: 0"),
+    ]  # fmt: skip
+    assert [found.error is not None for found in calls_of(events)] == [True, True, True, False]
+
+
+def test_arguments_that_are_no_object_are_none() -> None:
+    """Malformed arguments do not pass for an empty call."""
+    broken = Event(kind="tool_call", seq=1, tool=ToolUse(name="a", arguments="{oops", parsed=None))
+    assert calls_of([broken])[0].arguments is None
+    assert calls_of([Event(kind="tool_call", seq=1, tool=ToolUse(name="a"))])[0].arguments == {}
+
+
+def test_words_are_the_task_and_the_user_messages() -> None:
+    """Only what people said counts as words, the task before everything."""
+    events = [
+        Event(kind="message", seq=1, role="system", content="policy"),
+        Event(kind="message", seq=2, role="user", content="hello"),
+        Event(kind="message", seq=3, role="assistant", content="hi"),
+    ]
+    assert [(one.seq, one.where, one.text) for one in said_in("do it", events)] == [
+        (0, "task", "do it"),
+        (2, "user", "hello"),
+    ]

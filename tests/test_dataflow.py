@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skillsmith.library.bindings import resolve, sources
+from skillsmith.library.calls import Call, Said
+from skillsmith.library.dataflow import Flow, trace
+from skillsmith.library.effects import effect_of
+from skillsmith.library.naming import VariableSet
+from skillsmith.models import Constant, FromInput, FromNode, ObjectOf, Text, Where
+
+PROFILE = {
+    "payment_methods": {
+        "card_11111": {"id": "card_11111", "last_four": "7334"},
+        "card_22222": {"id": "card_22222", "last_four": "5018"},
+    },
+    "reservations": ["M20IZO", "NQNU5R"],
+}
+
+
+def calls(*steps: tuple[str, dict[str, Any], Any]) -> list[Call]:
+    """Make calls at 10, 20, …, each answered five later; an Exception is an error."""
+    return [
+        Call(
+            seq=10 * number, name=name, arguments=arguments, effect=effect_of(name),
+            result_seq=10 * number + 5, result=None if isinstance(result, Exception) else result,
+            error=str(result) if isinstance(result, Exception) else None,
+        )
+        for number, (name, arguments, result) in enumerate(steps, 1)
+    ]  # fmt: skip
+
+
+def flow_of(words: str, *steps: tuple[str, dict[str, Any], Any]) -> Flow:
+    """Trace calls made after a person said the words."""
+    return trace(calls(*steps), [Said(1, "user", words)], variables=VariableSet.empty())
+
+
+def reasons(flow: Flow) -> dict[str, tuple[str, str]]:
+    """Return decision and rule by subject."""
+    return {reason.subject: (reason.decision, reason.rule) for reason in flow.reasons}
+
+
+def test_what_a_person_said_becomes_an_input() -> None:
+    """A value from the user's words is an input, named as the tool's parameter, typed, explained."""
+    flow = flow_of("Cancel NQNU5R please", ("cancel_reservation", {"reservation_id": "NQNU5R"}, "ok"))
+    assert flow.kept[0].arguments == {"reservation_id": FromInput("reservation_id")}
+    variable = flow.variables.all({"reservation_id"})[0]
+    assert (variable.type, variable.default, variable.required) == ("id", "NQNU5R", True)
+    assert reasons(flow)["n1.reservation_id"] == ("input", "user-words")
+
+
+def test_what_an_earlier_result_held_becomes_a_flow() -> None:
+    """A value that nobody said but a result held is read from there, and the read is kept for it."""
+    flow = flow_of(
+        "I am ivan_muller_7015, cancel my second trip",
+        ("get_user_details", {"user_id": "ivan_muller_7015"}, PROFILE),
+        ("cancel_reservation", {"reservation_id": "NQNU5R"}, "ok"),
+    )
+    assert flow.kept[1].arguments["reservation_id"] == FromNode("n1", ("reservations", 1))
+
+
+def test_a_record_is_selected_by_what_the_user_said() -> None:
+    """Where a field of the record was said, the path selects by it instead of by key or position."""
+    flow = flow_of(
+        "I am ivan_muller_7015; pay with the card ending in 7334",
+        ("get_user_details", {"user_id": "ivan_muller_7015"}, PROFILE),
+        ("pay", {"payment_id": "card_11111"}, "ok"),
+    )
+    binding = flow.kept[1].arguments["payment_id"]
+    assert binding == FromNode("n1", ("payment_methods", Where("last_four", FromInput("last_four")), "id"))
+    other = {"user_id": "ivan_muller_7015", "last_four": "5018"}
+    assert resolve(binding, other, {"n1": PROFILE}) == "card_22222"
+
+
+def test_failed_attempts_and_unused_reads_are_left_out_with_reasons() -> None:
+    """Failed attempts and reads that nothing uses are not part of the skill; each omission says why."""
+    flow = flow_of(
+        "cancel NQNU5R",
+        ("get_weather", {"city": "Paris"}, {"sky": "grey"}),
+        ("cancel_reservation", {"reservation_id": "nqnu5r"}, ValueError("no such reservation")),
+        ("cancel_reservation", {"reservation_id": "NQNU5R"}, "ok"),
+    )
+    assert [bound.call.seq for bound in flow.kept] == [30]
+    assert reasons(flow)["call 10 get_weather"] == ("left_out", "result-unused")
+    assert reasons(flow)["call 20 cancel_reservation"] == ("left_out", "failed-and-replaced")
+
+
+def test_a_successful_write_is_never_dropped() -> None:
+    """Every change that succeeded is kept, also one whose arguments nothing explains."""
+    flow = flow_of("do it", ("frobnicate", {"x": "zzzz-zzzz"}, ""), ("cancel_order", {"order": "W77"}, None))
+    assert len(flow.kept) == 2
+    assert reasons(flow)["n1.x"] == ("constant", "no-source")
+
+
+def test_short_values_need_a_second_witness() -> None:
+    """A short value binds to a result only under its own name, otherwise it stays constant and says so."""
+    flow = flow_of(
+        "go",
+        ("get_order", {"order": "W7700"}, {"items": 1, "insurance": "no"}),
+        ("book_order", {"count": 1, "insurance": "no"}, "ok"),
+    )
+    arguments = flow.kept[-1].arguments
+    assert arguments["insurance"] == FromNode("n1", ("insurance",))
+    assert arguments["count"] == Constant(1)
+    assert reasons(flow)["n2.count"] == ("constant", "short-or-common")
+
+
+def test_figures_inside_an_expression_flow_from_results() -> None:
+    """An expression put together from earlier figures is rebuilt from them."""
+    flow = flow_of(
+        "what does it cost",
+        (
+            "search_flight",
+            {"origin": "JFK"},
+            [{"number": "HAT1", "price": 282}, {"number": "HAT2", "price": 443}],
+        ),
+        ("calculate", {"expression": "(282 + 443) * 2"}, 1450.0),
+    )
+    expression = flow.kept[1].arguments["expression"]
+    assert isinstance(expression, Text)
+    other = [{"number": "HAT1", "price": 100}, {"number": "HAT2", "price": 200}]
+    assert resolve(expression, {}, {"n1": other}) == "(100 + 200) * 2"
+
+
+def test_numbers_keep_their_json_type() -> None:
+    """A figure read from text or a float arrives as the integer that the call had."""
+    flow = flow_of("go", ("calculate", {"expression": "1+1"}, 1247.0), ("pay", {"amount": 1247}, "ok"))
+    assert resolve(flow.kept[1].arguments["amount"], {}, {"n1": 1247.0}) == 1247
+    assert flow.kept[1].arguments["amount"] == FromNode("n1", (), "integer")
+
+
+def test_text_results_are_read_between_anchors() -> None:
+    """A value in a sentence is found again by the words around it."""
+    flow = flow_of(
+        "go",
+        ("create_ticket", {"title": "x"}, "Created ticket TCK-8841, thanks."),
+        ("close", {"id": "TCK-8841"}, ""),
+    )
+    binding = flow.kept[1].arguments["id"]
+    assert resolve(binding, {}, {"n1": "Created ticket TCK-9999, thanks."}) == "TCK-9999"
+
+
+def test_a_run_that_only_looked_keeps_its_reads() -> None:
+    """When nothing was changed, the reads are the skill, each question once, empty thoughts left out."""
+    flow = flow_of(
+        "status of W7700?",
+        ("think", {"thought": "hm"}, ""),
+        ("get_order", {"order": "W7700"}, {"status": "sent"}),
+        ("get_order", {"order": "W7700"}, {"status": "sent"}),
+    )
+    assert [bound.call.seq for bound in flow.kept] == [30]
+
+
+json_leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(-10**6, 10**6), st.text(max_size=12),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+)  # fmt: skip
+json_values = st.recursive(
+    json_leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["get_a", "update_b", "search_c", "send_d"]),
+            st.dictionaries(st.sampled_from(["id", "name", "count", "items"]), json_values, max_size=3),
+            json_values,
+        ),
+        max_size=6,
+    ),
+    st.text(max_size=60),
+)
+@settings(max_examples=150, deadline=None)
+def test_every_kept_call_is_regenerated_exactly(steps: list[Any], words: str) -> None:
+    """Whatever the run: inputs' defaults and recorded results give back the recorded arguments exactly."""
+    flow = flow_of(words, *steps)
+    results = {flow.names[f"call{bound.call.seq}"]: bound.call.result for bound in flow.kept}
+    defaults = flow.variables.defaults()
+    for bound in flow.kept:
+        got = {name: resolve(binding, defaults, results) for name, binding in bound.arguments.items()}
+        assert orjson.dumps(got) == orjson.dumps(bound.call.arguments)
+    kept = {bound.call.seq for bound in flow.kept}
+    assert all(call.seq in kept for call in calls(*steps) if call.effect == "write")
+
+
+def test_flows_only_read_what_was_known() -> None:
+    """A result that came back after the call cannot be its source."""
+    early = Call(seq=1, name="get_x", arguments={}, effect="read", result_seq=9, result={"id": "LATE-4711"})
+    late = Call(seq=2, name="send", arguments={"id": "LATE-4711"}, effect="write", result_seq=10, result="ok")
+    flow = trace([early, late], [], variables=VariableSet.empty())
+    assert not list(sources(ObjectOf(tuple(flow.kept[0].arguments.items()))))
