@@ -138,7 +138,8 @@ class RunRepository:
                 self._log.append(pk, fresh)
                 self._extend(pk, record, links[-1], fresh)
             for snapshot in record.files:
-                self._files.record(pk, snapshot)
+                if known is None or (snapshot.seq or 0) > have:
+                    self._files.record(pk, snapshot)
             if outcome is not None:
                 self._judge(pk, outcome, "named on import")
         return Ingested(run=self._by_key(pk), new=known is None, added=Counter(event.kind for event in fresh))

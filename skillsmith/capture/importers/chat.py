@@ -1,0 +1,234 @@
+"""Chats: finding the lists of messages in a file, and turning messages into events.
+
+Every message becomes exactly one event with a role (a tool message with several answers: one an answer);
+what is derived from it (reasoning, tool calls) has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from skillsmith.capture.importers.base import (
+    Timeline,
+    as_text,
+    epoch,
+    items,
+    mapping,
+    text_or_none,
+    tool_call,
+    tool_result,
+    without,
+)
+from skillsmith.capture.importers.blocks import Parts, plain_text, take_apart
+from skillsmith.capture.importers.source import Head, LogSource, Record
+from skillsmith.models import Event, Json, Problem, ToolUse
+
+MESSAGE_KEYS = ("messages", "traj", "conversation", "chat_history", "history")
+"""Where an object keeps its list of messages."""
+
+ROLES = {
+    "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
+    "ai": "assistant", "model": "assistant", "tool": "tool", "function": "tool",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A list of messages and the object around it.
+
+    Args:
+        messages: As in the file; not all need be objects.
+        record: The object around them, without them.
+    """
+
+    messages: Sequence[Json]
+    record: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Who a message is from and for, and in which role.
+
+    ``data`` is kept with the message's event.
+    """
+
+    role: str
+    agent: str | None = None
+    recipient: str | None = None
+    data: Mapping[str, Json] | None = None
+
+
+def is_message(value: Json) -> TypeGuard[dict[str, Json]]:
+    """Tell whether a value is a chat message: an object with a role."""
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
+
+
+def conversation_in(value: Json) -> Conversation | None:
+    """Return the conversation that a value is: a list of messages, or an object that holds one."""
+    if isinstance(value, list):
+        return Conversation(messages=value) if any(is_message(item) for item in value) else None
+    for key in MESSAGE_KEYS:
+        messages = mapping(value).get(key)
+        if isinstance(messages, list) and (not messages or any(is_message(item) for item in messages)):
+            return Conversation(messages=messages, record=without(value, {key}))
+    return None
+
+
+def preview(head: Head) -> tuple[list[dict[str, Json]], dict[str, Json]]:
+    """Return messages and surrounding object from the beginning of a file, both empty when it is no chat."""
+    loose = [value for value in head.values if is_message(value)]
+    if loose:
+        return loose, {}
+    for value in head.values:
+        for candidate in (value, *items(value)[:1]):
+            if found := conversation_in(candidate):
+                return [message for message in found.messages if is_message(message)], found.record
+    return [], {}
+
+
+def conversations(source: LogSource) -> Iterator[Conversation | Problem]:
+    """Yield the conversations of a file: one or many, one a line, or one message a line."""
+    if isinstance(source.head, Problem):
+        yield source.head
+    elif source.head.lines:
+        yield from _in_lines(source)
+    else:
+        yield from _in_document(source)
+
+
+def _in_lines(source: LogSource) -> Iterator[Conversation | Problem]:
+    messages: list[Json] = []
+    for record in source.records():
+        if isinstance(record, Problem):
+            yield record
+        elif found := conversation_in(record.value):
+            yield found
+        elif is_message(record.value):
+            messages.append(record.value)
+        else:
+            yield _neither(source, record)
+    if messages:
+        yield Conversation(messages=messages)
+
+
+def _neither(source: LogSource, record: Record) -> Problem:
+    return source.problem("neither a message nor a conversation", record.line)
+
+
+def _in_document(source: LogSource) -> Iterator[Conversation | Problem]:
+    value = source.document()
+    if isinstance(value, Problem):
+        yield value
+    elif found := conversation_in(value):
+        yield found
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value, 1):
+            yield conversation_in(item) or source.problem(f"item {number} of the list is no conversation")
+    else:
+        yield source.problem("holds no list of messages")
+
+
+def add_message(timeline: Timeline, message: Mapping[str, Json], speaker: Speaker) -> str | None:
+    """Add the events of one message and return its text."""
+    at = moment_of(message)
+    parts = take_apart(message.get("content"))
+    if speaker.role == "tool":
+        _add_tool_message(timeline, message, speaker, at)
+        return parts.text
+    thought = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning"))
+    if thought := thought or parts.thinking:
+        timeline.add(Event(kind="reasoning", at=at, step=timeline.step, agent=speaker.agent, content=thought))
+    if speaker.role != "assistant":
+        _add_results(timeline, parts, at)
+    calls = [*_tool_calls(message), *parts.calls]
+    if speaker.role == "assistant" or not parts.results or parts.text or calls:
+        timeline.add(_message_event(timeline, message, speaker, parts, at))
+    for call in calls:
+        timeline.add(
+            Event(kind="tool_call", at=at, step=timeline.step, agent=speaker.agent, tool=timeline.call(call))
+        )
+    if speaker.role == "assistant":  # of tools that the provider ran between its call and its text
+        _add_results(timeline, parts, at)
+    return parts.text
+
+
+def _add_results(timeline: Timeline, parts: Parts, at: float | None) -> None:
+    for result in parts.results:
+        tool = tool_result(
+            timeline.tool_name(result.call_id), result.call_id, result.text, failed=result.failed
+        )
+        timeline.add(Event(kind="tool_result", at=at, step=timeline.step, role="tool", tool=tool))
+
+
+def _message_event(
+    timeline: Timeline, message: Mapping[str, Json], speaker: Speaker, parts: Parts, at: float | None
+) -> Event:
+    text = parts.text
+    if text is None:
+        text = text_or_none(message.get("refusal"))
+    return Event(
+        kind="message",
+        at=at,
+        step=timeline.step,
+        role=speaker.role,
+        agent=speaker.agent,
+        recipient=speaker.recipient,
+        content=text,
+        data=speaker.data,
+        record_id=text_or_none(message.get("id")),
+    )
+
+
+def _add_tool_message(
+    timeline: Timeline, message: Mapping[str, Json], speaker: Speaker, at: float | None
+) -> None:
+    """Add a tool message; AG2 packs several answers into one."""
+    packed = [answer for answer in items(message.get("tool_responses")) if isinstance(answer, dict)]
+    named = speaker.agent is None or message.get("role") == "function"  # else the name is the executor's
+    for answer in packed or [dict(message)]:
+        call_id = text_or_none(answer.get("tool_call_id"))
+        name = timeline.tool_name(call_id, answer.get("name") if named else None)
+        tool = tool_result(name, call_id, plain_text(answer.get("content")))
+        timeline.add(
+            Event(
+                kind="tool_result",
+                at=at,
+                step=timeline.step,
+                role="tool",
+                agent=speaker.agent,
+                tool=tool,
+                data=speaker.data,
+                record_id=text_or_none(message.get("id")),
+            )
+        )
+
+
+def _tool_calls(message: Mapping[str, Json]) -> Iterator[ToolUse]:
+    """Yield a message's tool calls in the present, the custom and the legacy form."""
+    for call in items(message.get("tool_calls")):
+        if not isinstance(call, dict):
+            continue
+        inner = mapping(call.get("function")) or mapping(call.get("custom")) or call
+        arguments = inner.get("arguments", inner.get("input"))
+        yield tool_call(inner.get("name"), call.get("id"), arguments)
+    legacy = mapping(message.get("function_call"))
+    if legacy:
+        yield tool_call(legacy.get("name"), None, legacy.get("arguments"))
+
+
+def moment_of(record: Mapping[str, Json]) -> float | None:
+    """Return when a record was written, under any of the usual names."""
+    for key in ("timestamp", "created_at", "at", "time", "created"):
+        if key in record:
+            return epoch(record[key])
+    return None
+
+
+def add_raw(timeline: Timeline, value: Json) -> None:
+    """Keep something that is no message as it is."""
+    timeline.add(
+        Event(kind="raw", step=timeline.step, content=as_text(value) if isinstance(value, str) else None,
+              data=None if isinstance(value, str) else {"record": value})
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""Chats in the shape of OpenAI's API (many tools write it), and tau-bench's runs, which add a reward.
+
+A step is a turn: it begins with a message that a user wrote, not with a tool's or an executor's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from skillsmith.capture.importers.base import (
+    Timeline,
+    mapping,
+    number_or_none,
+    outcome_of,
+    text_or_none,
+    without,
+)
+from skillsmith.capture.importers.blocks import take_apart
+from skillsmith.capture.importers.chat import (
+    ROLES,
+    Conversation,
+    Speaker,
+    add_message,
+    add_raw,
+    conversations,
+    is_message,
+    moment_of,
+    preview,
+)
+from skillsmith.capture.importers.execution import CodeTrail, Execution, execution_reply
+from skillsmith.capture.importers.registry import Importer
+from skillsmith.capture.importers.source import Head, LogSource
+from skillsmith.models import Json, Problem, RunRecord
+
+NAME = "openai-chat"
+_IDS = ("id", "conversation_id", "session_id", "thread_id", "run_id", "uuid")
+_TASKS = ("task", "question", "instruction", "prompt")
+
+
+def sniff(head: Head) -> float:
+    """Return how surely a file holds OpenAI chats."""
+    messages, record = preview(head)
+    if not messages:
+        return 0.0
+    known = sum(message["role"] in ROLES for message in messages) / len(messages)
+    return 0.95 * known if "reward" in record else 0.8 * known
+
+
+def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
+    """Yield a run for every conversation of a file."""
+    for found in conversations(source):
+        if isinstance(found, Problem):
+            yield found
+        elif not found.messages:
+            yield source.problem("a conversation without messages")
+        else:
+            yield _run(found)
+
+
+def _run(conversation: Conversation) -> RunRecord:
+    timeline = Timeline()
+    trail = CodeTrail(timeline)
+    spoken = False
+    for message in conversation.messages:
+        if not is_message(message):
+            add_raw(timeline, message)
+            continue
+        parts = take_apart(message.get("content"))
+        execution = execution_reply(parts.text)
+        role = ROLES.get(message["role"], "user")
+        if role == "user" and execution is None and not parts.results:
+            timeline.step += spoken
+            spoken = True
+        _add(timeline, trail, message, role, execution)
+    return _record(conversation, timeline)
+
+
+def _add(
+    timeline: Timeline,
+    trail: CodeTrail,
+    message: Mapping[str, Json],
+    role: str,
+    execution: Execution | None,
+) -> None:
+    named = text_or_none(message.get("name"))
+    agent = named or role if role in ("assistant", "user") else None
+    source_role = message["role"] if message["role"] not in (role, "function") else None
+    if execution:
+        trail.answered()
+    data = {"source_role": source_role} if source_role else None
+    text = add_message(timeline, message, Speaker(role=role, agent=agent, data=data))
+    if execution:
+        trail.ran(execution, agent=agent, at=moment_of(message))
+    else:
+        trail.wrote(text if role == "assistant" else None, agent=agent, at=moment_of(message), own=False)
+
+
+def _record(conversation: Conversation, timeline: Timeline) -> RunRecord:
+    record = conversation.record
+    outcome, reason = outcome_of(record)
+    is_tau = "reward" in record and "task_id" in record
+    native_id = next((text for key in _IDS if (text := text_or_none(record.get(key)))), None)
+    return RunRecord(
+        source=NAME,
+        native_id=f"task{record['task_id']}-trial{record.get('trial', 0)}" if is_tau else native_id,
+        task=_task(record, timeline),
+        outcome=outcome,
+        outcome_reason=reason,
+        cost_usd=number_or_none(record.get("cost_usd")),
+        metadata=_tau_metadata(record) if is_tau else record,
+        events=tuple(timeline.events),
+    )
+
+
+def _task(record: Mapping[str, Json], timeline: Timeline) -> str:
+    stated = text_or_none(mapping(mapping(record.get("info")).get("task")).get("instruction"))
+    stated = stated or next((text for key in _TASKS if (text := text_or_none(record.get(key)))), None)
+    said = (event.content for event in timeline.events if event.role == "user" and event.content)
+    return stated or next(said, "")
+
+
+def _tau_metadata(record: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the facts of a tau-bench record; its cost is that of the simulated customer, not of the run."""
+    info = mapping(record.get("info"))
+    task = mapping(info.get("task"))
+    known = {
+        "user_id": task.get("user_id"),
+        "actions": task.get("actions"),
+        "outputs": task.get("outputs"),
+        "reward_info": info.get("reward_info"),
+        "user_cost": info.get("user_cost"),
+    }
+    rest = without(info, {"task", "reward_info", "user_cost"})
+    return {**without(record, {"info"}), **without(known, ()), **({"info": rest} if rest else {})}
+
+
+IMPORTER = Importer(
+    name=NAME,
+    description="chat messages as in OpenAI's API (JSON or JSON lines), tau-bench runs",
+    sniff=sniff,
+    parse=parse,
+)
