@@ -83,17 +83,20 @@ class Database:
         if self.readonly and not file.exists():
             raise NotFoundError(f"there is no database at {self.path}")
         if not self.readonly:
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"{file.parent}: {error.strerror}", hint="choose another --db") from error
+            _make_folder(file.parent, hint="choose another --db")
         uri = file.absolute().as_uri() + ("?mode=ro" if self.readonly else "")
         return sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
 
     def _prepare(self) -> None:
         self.conn.row_factory = sqlean.Row
-        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", "mmap_size = 268435456"):
+        for pragma in (
+            "foreign_keys = ON",
+            "synchronous = NORMAL",
+            "mmap_size = 268435456",
+            "wal_autocheckpoint = 4000",
+        ):
             self.conn.execute(f"PRAGMA {pragma}")
+        self._refuse_foreign()
         version = self.conn.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StorageError(
@@ -103,14 +106,29 @@ class Database:
             )
         if version < SCHEMA_VERSION:
             self._migrate()
+        if not self.readonly and self.conn.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+            self._use_wal()
 
-    def _migrate(self) -> None:
-        application = self.conn.execute("PRAGMA application_id").fetchone()[0]
-        tables = self.conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    def _use_wal(self) -> None:
+        """Switch to the write-ahead log; while another process holds the file, the next to open it does."""
+        try:
+            self.conn.execute("PRAGMA journal_mode = WAL")
+        except sqlean.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+
+    def _refuse_foreign(self) -> None:
+        application, tables = self.conn.execute("PRAGMA application_id").fetchone()[0], 0
+        if application == 0:  # new, or not ours; both facts at once, as another process may be making it
+            application, tables = self.conn.execute(
+                "SELECT application_id, (SELECT count(*) FROM sqlite_master) FROM pragma_application_id"
+            ).fetchone()
         if application not in (0, APPLICATION_ID) or (application == 0 and tables):
             raise StorageError(
                 f"{self.path} is a SQLite database of another program", hint="choose another --db path"
             )
+
+    def _migrate(self) -> None:
         if self.readonly:
             raise StorageError(f"{self.path} has an older schema", hint="open it once for writing")
         migrate(self.conn)
@@ -186,9 +204,11 @@ class Database:
         Raises:
             StorageError: The copy cannot be written.
         """
+        _make_folder(target.parent, hint="choose another place")
+        if target.exists() and self.path != ":memory:" and target.samefile(self.path):
+            raise StorageError(f"{target} is the database itself", hint="choose another place")
         partial = target.with_name(target.name + ".partial")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             partial.unlink(missing_ok=True)
             with wrap_errors(str(target)), closing(sqlean.connect(str(partial))) as copy:
                 self.conn.backup(copy)
@@ -208,6 +228,13 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self.conn.close()
+
+
+def _make_folder(folder: Path, *, hint: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}", hint=hint) from error
 
 
 def migrate(conn: Any) -> None:
@@ -233,7 +260,6 @@ def migrate(conn: Any) -> None:
         if conn.in_transaction:
             conn.execute("ROLLBACK")
         raise
-    conn.execute("PRAGMA journal_mode = WAL")
 
 
 def page(

@@ -7,9 +7,11 @@ blob and one index searches it all.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -25,10 +27,23 @@ INDEX_BATCH = 1000
 INDEXED_CHARS = 100_000
 """Of a longer text only the beginning is searchable."""
 
+_MAX_INTEGER = 2**63 - 1
+_MAX_DEPTH = 100
+_LONG_NUMBER = re.compile("[0-9]{19}")
+_RESERVED = frozenset({"tool", "code", "record_id", "data"})
+"""Keys of the data column; an event's own data that uses one of them goes one level down."""
+
 _INSERT = """
 INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,
                     duration_seconds, tokens_in, tokens_out, cost_usd)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_ONE = """
+INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,
+                    duration_seconds, tokens_in, tokens_out, cost_usd)
+VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE run = ?),
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+RETURNING seq
 """
 
 
@@ -50,6 +65,10 @@ class EventLog:
             run: The run's primary key.
             events: In order; their ``seq`` is assigned here.
         """
+        if len(events) == 1 and len(content_of(events[0]) or "") <= INLINE_CHARS:
+            # The capture of a live run writes one event at a time: one statement is its own transaction.
+            row = self._row(run, 0, events[0])
+            return int(self._db.scalar(_INSERT_ONE, (row[0], run, *row[2:])))
         with self._db.transaction():
             last = self._db.scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,))
             rows = [self._row(run, last + offset, event) for offset, event in enumerate(events, 1)]
@@ -62,9 +81,10 @@ class EventLog:
         if content is not None and len(content) > INLINE_CHARS:
             blob, content = self._blobs.put(content.encode()), None
         return (
-            run, seq, event.step, event.kind, event.role, storable(event.agent), storable(event.recipient),
-            event.at, content, blob, storable(event.reasoning), _data_of(event), event.duration_seconds,
-            event.tokens_in, event.tokens_out, event.cost_usd,
+            run, seq, event.step, event.kind, storable(event.role), storable(event.agent),
+            storable(event.recipient), event.at, content, blob, storable(event.reasoning), _data_of(event),
+            event.duration_seconds, _countable(event.tokens_in), _countable(event.tokens_out),
+            event.cost_usd,
         )  # fmt: skip
 
     def replay(
@@ -110,10 +130,11 @@ class EventLog:
         content = row["content"]
         if row["blob"] is not None:
             content = self._blobs.get(row["blob"]).decode()
-        data: dict[str, Json] = orjson.loads(row["data"]) if row["data"] else {}
+        data: dict[str, Json] = load_json(row["data"]) if row["data"] else {}
         record_id = data.pop("record_id", None)
         tool = _tool(row["kind"], data.pop("tool", None), content)
         code = _code(row["kind"], data.pop("code", None), content)
+        data = data.pop("data", data)
         return Event(
             kind=row["kind"], seq=row["seq"], at=row["at"], step=row["step"], role=row["role"],
             agent=row["agent"], recipient=row["recipient"],
@@ -172,11 +193,16 @@ def storable(text: str | None) -> str | None:
     """Return text that SQLite can hold: lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
     if text is None or text.isascii():
         return text
-    return text.encode("utf-8", "replace").decode() if _has_surrogate(text) else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def _countable(number: int | None) -> int | None:
+    """Return a count that SQLite can hold; what a damaged log claims beyond that is not known."""
+    return None if number is None or abs(number) > _MAX_INTEGER else number
 
 
 def fts_query(text: str, *, operator: str = "OR") -> str:
@@ -206,6 +232,8 @@ def searchable(event: Event) -> str:
 
 def _data_of(event: Event) -> str | None:
     data: dict[str, Json] = dict(event.data or {})
+    if data.keys() & _RESERVED:
+        data = {"data": data}
     if event.tool:
         data["tool"] = _present(name=event.tool.name, call_id=event.tool.call_id, error=event.tool.error)
     if event.code:
@@ -225,23 +253,46 @@ def _present(**fields: Json) -> dict[str, Json]:
 
 
 def dump_json(value: Json) -> str:
-    """Write JSON for a column; what JSON cannot hold becomes its text form."""
+    """Write JSON for a column; what JSON cannot hold becomes its text form.
+
+    Integers beyond 64 bits are kept. The fast reader would make floats of them, so text that holds any begins
+    with a space, which tells ``load_json`` to read it slowly.
+    """
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # lone surrogates, or integers beyond 64 bits
-        import json  # noqa: PLC0415  (rare)
-
-        return json.dumps(value, default=str)
+    except TypeError:  # lone surrogates, huge integers, keys of other types, cycles, very deep nesting
+        return " " + json.dumps(_plain(value, ()), ensure_ascii=False)
 
 
 def load_json(text: str) -> Json:
-    """Read JSON of a column, including the integers beyond 64 bits that ``dump_json`` may have written."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        import json  # noqa: PLC0415  (rare)
+    """Read JSON that ``dump_json`` wrote."""
+    return json.loads(text) if text.startswith(" ") else orjson.loads(text)
 
-        return json.loads(text)
+
+def parse_json(text: str) -> Json:
+    """Read JSON that someone else wrote, with integers of any size.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    value = orjson.loads(text)
+    return json.loads(text) if _LONG_NUMBER.search(text) else value
+
+
+def _plain(value: Json, around: tuple[int, ...]) -> Json:
+    """Return what the standard library can write: cycles and what is nested too deeply are cut."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return storable(value) if isinstance(value, str) else value
+    if id(value) in around or len(around) > _MAX_DEPTH:
+        return "…"
+    inner = (*around, id(value))
+    if isinstance(value, Mapping):
+        return {storable(str(key)): _plain(item, inner) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, inner) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return storable(str(value))
 
 
 def _tool(kind: str, fields: dict[str, Any] | None, content: str | None) -> ToolUse | None:
@@ -256,8 +307,8 @@ def _tool(kind: str, fields: dict[str, Any] | None, content: str | None) -> Tool
 
 def _parse(arguments: str | None) -> Json:
     try:
-        return orjson.loads(arguments) if arguments else None
-    except orjson.JSONDecodeError:
+        return parse_json(arguments) if arguments else None
+    except ValueError:
         return None
 
 

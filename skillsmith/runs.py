@@ -87,6 +87,14 @@ class RunRepository:
             )
         return self._by_key(pk)
 
+    def reopen(self, run_id: str) -> Run:
+        """Let a run that was interrupted go on."""
+        pk = self.key(run_id)
+        self._db.execute(
+            "UPDATE runs SET status = 'running', ended_at = NULL, outcome_reason = NULL WHERE pk = ?", (pk,)
+        )
+        return self._by_key(pk)
+
     def refresh_counts(self, pk: int) -> None:
         """Recompute a run's counts from its events."""
         totals = self._db.one(
