@@ -1,0 +1,245 @@
+"""Everything taken from the queue ends in the database, in order; while that cannot be written, it waits.
+
+Whatever is there is written in one transaction at once, without a timer. A database that is locked, full or
+read-only is tried again after a growing pause; what waits then moves to a side file when it grows large.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from skillsmith.capture.entries import Entry, EntryStore, Filed, note_for, redact_entry
+from skillsmith.capture.spill import Absorbed, SpillFile, absorb_into
+from skillsmith.db import Database
+from skillsmith.errors import StorageError
+from skillsmith.models import Event
+
+BATCH_ENTRIES = 1000
+SPILL_AFTER_ENTRIES = 10_000
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Asks to be told when everything before it is in the database."""
+
+    stored: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Asks for the connection to be closed until ``resume``: a fork must not inherit one."""
+
+    parked: threading.Event = field(default_factory=threading.Event)
+    resume: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Asks to come to an end; what cannot be stored by the deadline (monotonic time) goes to a side file."""
+
+    deadline: float
+    then: Callable[[], None]
+
+
+Item: TypeAlias = Filed | Flush | Park | Stop
+
+
+class Writer:
+    """Bring entries from a queue into a database, on one thread at a time.
+
+    Args:
+        db_path: The database.
+        queue: Entries, and requests in between.
+        redact: Whether secrets are replaced.
+    """
+
+    def __init__(self, db_path: str, queue: SimpleQueue[Item], *, redact: bool) -> None:
+        self._db_path = db_path
+        self._queue = queue
+        self._redact = redact
+        self._turn = threading.Lock()
+        self._db: Database | None = None
+        self._store: EntryStore | None = None
+        self._pending: list[Filed] = []
+        self._flushes: list[Flush] = []
+        self._parks: list[Park] = []
+        self._stops: list[Stop] = []
+        self._pause = 0.0
+        self.spill = SpillFile(db_path)
+        self.dropped = 0
+        self.problem: str | None = None
+        self.idle = True
+        self.left_behind: tuple[str, ...] = ()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it holds a connection now."""
+        return self._db is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many entries it has taken and not yet stored."""
+        return len(self._pending)
+
+    def run(self) -> None:
+        """Work until asked to stop; return at once when another thread is at it."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            while not self._over():
+                self._collect()
+                self._settle()
+            self._disconnect()
+            self.leave()
+        finally:
+            self._turn.release()
+        for stop in self._stops:
+            stop.then()
+
+    def leave(self) -> None:
+        """Leave the side files to whoever absorbs them."""
+        self.left_behind += tuple(map(str, self.spill.paths))
+        self.spill.close()
+
+    def clean(self, entry: Entry) -> Entry:
+        """Return the entry as it may be stored: without secrets, unless those are wanted."""
+        if not self._redact:
+            return entry
+        try:
+            return redact_entry(entry)
+        except Exception as error:  # noqa: BLE001  (a caller changed its dictionary meanwhile: say so instead)
+            return note_for(entry, error, with_text=False)
+
+    def _over(self) -> bool:
+        return bool(self._stops) and not self._pending and self._queue.empty()
+
+    def _collect(self) -> None:
+        if self._pause:
+            self._collect_for(self._pause)
+            return
+        self._accept(self._queue.get())
+        with suppress(Empty):
+            while len(self._pending) < BATCH_ENTRIES:
+                self._accept(self._queue.get_nowait())
+
+    def _collect_for(self, seconds: float) -> None:
+        end = min([time.monotonic() + seconds, *(stop.deadline for stop in self._stops)])
+        with suppress(Empty):
+            while (left := end - time.monotonic()) > 0 and not self._parks:
+                self._accept(self._queue.get(timeout=left))
+
+    def _accept(self, item: Item) -> None:
+        if isinstance(item, tuple):
+            self._pending.append((item[0], self.clean(item[1])))
+        elif isinstance(item, Flush):
+            self._flushes.append(item)
+        elif isinstance(item, Park):
+            self._parks.append(item)
+        else:
+            self._stops.append(item)
+
+    def _settle(self) -> None:
+        if self._pause and self._out_of_time():
+            self._make_room()
+        else:
+            self._try_to_write()
+        self._rest()
+
+    def _try_to_write(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the file, entries wait for better times)
+            self.problem = str(error)
+            self._disconnect()
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._make_room()
+            return
+        self._pause = 0.0
+        self.idle = self._queue.empty()
+        for flush in self._flushes:
+            flush.stored.set()
+        self._flushes.clear()
+
+    def _write(self) -> None:
+        if not self._pending and not self.spill.paths:
+            return
+        store, db = self._connect()
+        self._note_problems(self.spill.absorb(store, db))
+        if not self._pending:
+            return
+        try:
+            store.write(self._pending)
+        except (StorageError, OSError):
+            raise
+        except Exception:  # noqa: BLE001  (one entry cannot be stored: find out which, keep the others)
+            self._write_singly(store)
+        self._pending.clear()
+
+    def _connect(self) -> tuple[EntryStore, Database]:
+        if self._db is None or self._store is None:
+            self._db = Database(self._db_path)
+            self._store = EntryStore(self._db)
+            self._note_problems(absorb_into(self._store, self._db))
+        return self._store, self._db
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        self._db = self._store = None
+
+    def _write_singly(self, store: EntryStore) -> None:
+        while self._pending:
+            run, entry = self._pending[0]
+            try:
+                store.write([(run, entry)])
+            except (StorageError, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001  (counted and reported when not even a note can be stored)
+                self._write_note(store, run, note_for(entry, error))
+            self._pending.pop(0)
+
+    def _write_note(self, store: EntryStore, run: int, note: Event) -> None:
+        try:
+            store.write([(run, note)])
+        except (StorageError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  (the run itself is gone)
+            self.dropped += 1
+            self.problem = f"run {run}: {error}"
+
+    def _note_problems(self, absorbed: list[Absorbed]) -> None:
+        for done in absorbed:
+            if done.problems:
+                self.problem = f"{done.path}: {done.problems[0]}"
+
+    def _make_room(self) -> None:
+        """Move what waits to the side file when it is much, or when there is no time left."""
+        if not self._pending or not (self._out_of_time() or len(self._pending) > SPILL_AFTER_ENTRIES):
+            return
+        try:
+            self.spill.append(self._pending)
+        except OSError as error:
+            self.problem = str(error)
+            if not self._out_of_time():
+                return
+            self.dropped += len(self._pending)
+        self._pending.clear()
+
+    def _out_of_time(self) -> bool:
+        return any(time.monotonic() >= stop.deadline for stop in self._stops)
+
+    def _rest(self) -> None:
+        if self._parks:
+            self._disconnect()
+        for park in self._parks:
+            park.parked.set()
+            park.resume.wait()
+        self._parks.clear()
