@@ -1,0 +1,1 @@
+"""The skill library: extraction, proof, storage, matching, execution, exchange."""

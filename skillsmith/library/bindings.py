@@ -12,6 +12,7 @@ from itertools import pairwise
 import orjson
 
 from skillsmith.errors import ExecutionError, InvalidSkillFileError
+from skillsmith.events import parse_json
 from skillsmith.models import (
     Between,
     Binding,
@@ -38,8 +39,8 @@ def normalise_result(value: Json) -> Json:
     if not isinstance(value, str):
         return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return parse_json(value)
+    except ValueError:
         return value
 
 

@@ -100,7 +100,12 @@ def _error(result: Event | None, text: str | None) -> str | None:
         return "no result came back"
     if result.tool and result.tool.error:
         return result.tool.error
-    return text.strip() if text and _FAILED.match(text) else None
+    return text.strip() if text and says_failed(text) else None
+
+
+def says_failed(text: str) -> bool:
+    """Tell whether a tool's text result reports a failure, as tools that never raise do."""
+    return _FAILED.match(text) is not None
 
 
 def said_in(task: str, events: Iterable[Event]) -> list[Said]:

@@ -116,6 +116,8 @@ def _named_nearby(occurrence: Occurrence, name: str) -> bool:
 
 
 def _stem(word: str) -> str:
+    if word.endswith("ies") and len(word) > len("ties"):
+        return word[: -len("ies")] + "y"
     for ending in ("gages", "gage", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004  (baggages ~ bags)
             return word[: -len(ending)]

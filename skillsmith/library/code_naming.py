@@ -1,0 +1,94 @@
+"""Names for variables: what the code calls a literal, else what people called it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+from skillsmith.library.code_drafts import Draft
+from skillsmith.library.code_literals import Literal
+from skillsmith.library.code_words import unit_of
+from skillsmith.library.effects import name_words
+from skillsmith.library.literals import Occurrence
+from skillsmith.library.naming import identifier
+
+_GENERIC = frozenset(
+    "x y z a b c d e f g h i j k n m s t v df data value val values obj item items arg args key name text "
+    "string result res out tmp temp row col self msg message other object data_frame label labels by on "
+    "filepath_or_buffer fname fmt default query sql prompt content".split()
+)
+_PATH_WORDS = frozenset("file path filename filepath dir folder csv json png xlsx pdf txt parquet".split())
+_COLUMN_CALLS = frozenset("groupby sort_values drop set_index value_counts pivot_table merge agg".split())
+_COLUMN_NAMES = frozenset("x y hue by on columns column index values subset col".split())
+
+
+def is_column(literal: Literal) -> bool:
+    """Whether a literal names a column of a table."""
+    beside = literal.beside
+    called = (beside.call or "").rpartition(".")[2]
+    return (beside.subscript and not beside.stored) or (
+        called in _COLUMN_CALLS and (beside.name is None or beside.name in _COLUMN_NAMES)
+    )
+
+
+def names_for(literal: Literal, mention: Occurrence | None) -> list[str]:
+    """Return the names a literal suggests, the best first.
+
+    Args:
+        literal: The first place of the variable.
+        mention: Where its value was said.
+    """
+    return [identifier(name) for name in _suggestions(literal, mention)]
+
+
+def _suggestions(literal: Literal, mention: Occurrence | None) -> Iterator[str]:
+    beside = literal.beside
+    if isinstance(literal.value, str) and is_column(literal):
+        yield f"{literal.value[:30]}_column"
+    if isinstance(literal.value, list) and beside.subscript:
+        yield "columns"
+    if beside.name and identifier(beside.name) not in _GENERIC:
+        yield f"{_bound(beside.operator)}{beside.name}"
+    if mention is not None and not isinstance(literal.value, str):
+        unit = unit_of(mention)
+        if unit:
+            yield unit
+    call = (beside.call or "").rpartition(".")[2]
+    if call in {"head", "tail"}:
+        yield "rows"
+    if beside.name and isinstance(literal.value, int | float):
+        yield beside.name
+
+
+def _bound(operator: str | None) -> str:
+    return {">": "min_", ">=": "min_", "<": "max_", "<=": "max_"}.get(operator or "", "")
+
+
+def fallback_name(draft: Draft) -> str:
+    """Return a name for a variable that nothing beside it names."""
+    if draft.type in {"date", "url", "email", "id", "path", "list"}:
+        return {"path": "file", "list": "items"}.get(draft.type, draft.type)
+    return "number" if draft.type in {"integer", "number"} else "subject"
+
+
+def path_names(path: str, role: str, literals: Sequence[Literal], *, alone: bool) -> list[str]:
+    """Return names for a file's path.
+
+    Args:
+        path: The file.
+        role: "input" or "output".
+        literals: Where its path stands.
+        alone: Whether it is the only one of its role.
+    """
+    stem = identifier(re.sub(r"\W+", "_", posixpath.splitext(posixpath.basename(path))[0]))
+    given = [
+        identifier(literal.beside.name)
+        for literal in literals
+        if literal.beside.name
+        and literal.beside.source in {"target", "parameter", "option"}
+        and identifier(literal.beside.name) not in _GENERIC
+        and _PATH_WORDS & set(name_words(literal.beside.name))
+    ]
+    by_stem = stem if stem.endswith("file") else f"{stem}_file"
+    return [*given, f"{role}_file" if alone else by_stem, by_stem]

@@ -1,0 +1,326 @@
+"""The code part of a run: its blocks with the files around them, planned, as nodes of a skill.
+
+Blocks that share Python names ran in one process; they become one node, because nodes are processes of
+their own.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from skillsmith.files import FileRepository
+from skillsmith.library.calls import Said
+from skillsmith.library.codeflow import BlockPlan, CodeBlock, CodePlan, plan_code
+from skillsmith.library.describe import schema_of
+from skillsmith.library.naming import identifier
+from skillsmith.library.proof import Recorded
+from skillsmith.library.templates import is_python, join_templates
+from skillsmith.models import (
+    Binding,
+    Constant,
+    Event,
+    FileSnapshot,
+    FileUse,
+    FileVersion,
+    FromInput,
+    FromNode,
+    Json,
+    Node,
+    Reason,
+    Run,
+    SkillArtifact,
+    Variable,
+)
+
+MAX_ARTIFACT_BYTES = 256 * 1024
+"""A larger file that the code needs is not carried in the skill: it must be there."""
+
+SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodePart:
+    """What the code of a run gives to its skill.
+
+    Args:
+        edges: Predecessors by node id.
+        files: What lay in the work folder before the run.
+        notes: What the result depends on besides the inputs.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    edges: Mapping[str, tuple[str, ...]]
+    recorded: Mapping[str, Recorded]
+    files: tuple[FileSnapshot, ...] = ()
+    artifacts: tuple[SkillArtifact, ...] = ()
+    outputs: Mapping[str, Json]
+    output_bindings: Mapping[str, Binding]
+    packages: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def code_part(
+    events: Sequence[Event],
+    words: Sequence[Said],
+    *,
+    run: Run,
+    versions: Sequence[FileVersion],
+    files: FileRepository,
+    taken: Mapping[str, Json],
+    first: int,
+) -> CodePart:
+    """Plan a run's code blocks and make nodes of them.
+
+    Args:
+        events: The run's events, or those of some steps.
+        words: What people said.
+        run: For its work folder.
+        versions: Every file version of the run.
+        files: Where contents are read.
+        taken: Names of inputs that tool calls have lifted, with their values.
+        first: Number of the first node.
+    """
+    blocks = _blocks(events, versions)
+    said = [(one.seq, one.where, one.text) for one in words]
+    plan = plan_code(blocks, said, work_dir=run.work_dir)
+    groups = [list(group) for group in _groups(plan)]
+    names = {block.seq: f"n{first + index}" for index, group in enumerate(groups) for block in group}
+    renamed = _renamed(plan, taken)
+    nodes = tuple(_node(group, names, renamed) for group in groups)
+    before = _before(versions, files)
+    outputs, bindings = _outputs(plan, nodes, renamed)
+    return CodePart(
+        nodes=nodes,
+        variables=tuple(
+            replace(variable, name=renamed.get(variable.name, variable.name))
+            for variable in plan.variables
+            if taken.get(variable.name) != variable.default or variable.name not in taken
+        ),
+        reasons=tuple(_with_node(reason, names) for reason in plan.reasons),
+        edges={
+            node.id: tuple(
+                dict.fromkeys(names[seq] for block in group for seq in block.after if names[seq] != node.id)
+            )
+            for node, group in zip(nodes, groups, strict=True)
+        },
+        recorded={node.id: _recorded(group) for node, group in zip(nodes, groups, strict=True)},
+        files=before,
+        artifacts=tuple(_artifacts(plan, before)),
+        outputs=outputs,
+        output_bindings=bindings,
+        packages=plan.packages,
+        notes=tuple(
+            re.sub(r"^code (\d+)", lambda found: names[int(found[1])], note) for note in plan.nondeterminism
+        ),
+    )
+
+
+def _blocks(events: Sequence[Event], versions: Sequence[FileVersion]) -> list[CodeBlock]:
+    code = [event for event in events if event.kind == "code" and event.code and event.code.text]
+    results = [event for event in events if event.kind == "code_result" and event.code]
+    present = {version.path: version.digest for version in versions if version.agent is None}
+    blocks = []
+    for position, event in enumerate(code):
+        end = code[position + 1].seq if position + 1 < len(code) else None
+        written = {
+            version.path: version.digest
+            for version in sorted(versions, key=lambda one: one.version)
+            if version.agent is not None and version.seq is not None
+            and event.seq <= version.seq and (end is None or version.seq < end)
+        }  # fmt: skip
+        blocks.append(_block(event, _result(event, results), dict(present), written))
+        present |= written
+    return blocks
+
+
+def _result(event: Event, results: Sequence[Event]) -> Event | None:
+    """Return the execution result of a block: by its call id, else the next one."""
+    assert event.code is not None
+    for result in results:
+        assert result.code is not None
+        if result.seq < event.seq:
+            continue
+        if event.code.call_id is None or result.code.call_id in (None, event.code.call_id):
+            return result
+    return None
+
+
+def _block(event: Event, result: Event | None, present: dict[str, str], written: dict[str, str]) -> CodeBlock:
+    assert event.code is not None
+    ran = result.code if result else None
+    return CodeBlock(
+        seq=event.seq, text=event.code.text or "", language=event.code.language, agent=event.agent,
+        exit_code=ran.exit_code if ran else None, output=(ran.output or "") if ran else "",
+        files_before=present, files_written=written, at=event.at,
+    )  # fmt: skip
+
+
+def _groups(plan: CodePlan) -> Iterator[list[BlockPlan]]:
+    """Yield the blocks that make one node each: one block, or neighbours that share Python names."""
+    group: list[BlockPlan] = []
+    for block in plan.blocks:
+        joins = (
+            plan.shares_state
+            and group
+            and is_python(block.block.language)
+            and is_python(group[-1].block.language)
+        )
+        if group and not joins:
+            yield group
+            group = []
+        group.append(block)
+    if group:
+        yield group
+
+
+def _renamed(plan: CodePlan, taken: Mapping[str, Json]) -> dict[str, str]:
+    """Return new names for inputs whose name the tool calls use for another value."""
+    names = {variable.name for variable in plan.variables} | set(taken)
+    renamed = {}
+    for variable in plan.variables:
+        if variable.name in taken and taken[variable.name] != variable.default:
+            number = 2
+            while f"{variable.name}_{number}" in names:
+                number += 1
+            renamed[variable.name] = f"{variable.name}_{number}"
+            names.add(renamed[variable.name])
+    return renamed
+
+
+def _node(group: Sequence[BlockPlan], names: Mapping[int, str], renamed: Mapping[str, str]) -> Node:
+    head = group[0]
+    template = head.template if len(group) == 1 else join_templates(
+        [block.template for block in group], separator=SEPARATOR
+    )  # fmt: skip
+    used = {slot.variable for slot in template.slots}
+    return Node(
+        id=names[head.seq],
+        kind="code",
+        title=_title(group),
+        agent=head.block.agent,
+        language=head.block.language,
+        template=template,
+        bindings={name: FromInput(new) for name, new in renamed.items() if name in used},
+        reads=_uses([use for block in group for use in block.reads], group, renamed),
+        writes=_uses([use for block in group for use in block.writes], (), renamed),
+        source_seqs=tuple(block.seq for block in group),
+        optional=any(block.optional for block in group),
+    )
+
+
+def _uses(
+    uses: Sequence[FileUse], group: Sequence[BlockPlan], renamed: Mapping[str, str]
+) -> tuple[FileUse, ...]:
+    """Return file uses once each, without files that an earlier block of the same node has written."""
+    own: set[str] = set()
+    if len(group) > 1:
+        own = {repr(use.path) for block in group for use in block.writes}
+    kept = {repr(use.path): use for use in uses if repr(use.path) not in own}
+    return tuple(
+        replace(use, path=FromInput(renamed[use.path.name]))
+        if isinstance(use.path, FromInput) and use.path.name in renamed
+        else use
+        for use in kept.values()
+    )
+
+
+def _title(group: Sequence[BlockPlan]) -> str:
+    made = [as_path(use.path) for block in group for use in block.writes]
+    language = group[0].block.language
+    return (
+        f"{language}: write {', '.join(made)}" if made else f"{language}: {_first_line(group[0].block.text)}"
+    )
+
+
+def as_path(binding: Binding) -> str:
+    """Write a file's path for people."""
+    return f"{{{binding.name}}}" if isinstance(binding, FromInput) else str(getattr(binding, "value", "…"))
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line for line in lines if line and not line.startswith(("#", "import ", "from "))), "")[:60]
+
+
+def _recorded(group: Sequence[BlockPlan]) -> Recorded:
+    written: dict[str, str] = {}
+    for block in group:
+        written |= block.block.files_written
+    return Recorded(
+        code=SEPARATOR.join(block.block.text for block in group),
+        exit_code=group[-1].block.exit_code,
+        output="".join(block.block.output for block in group),
+        files=written,
+    )
+
+
+def _before(versions: Sequence[FileVersion], files: FileRepository) -> tuple[FileSnapshot, ...]:
+    snapshots = []
+    for version in versions:
+        content = files.content(version) if version.agent is None else None
+        if content is not None:
+            snapshots.append(FileSnapshot(path=version.path, content=content))
+    return tuple(snapshots)
+
+
+def _artifacts(plan: CodePlan, before: Sequence[FileSnapshot]) -> Iterator[SkillArtifact]:
+    """Yield small files that the code needs and that are no input: helper programs, settings."""
+    needed = {
+        use.path.value for block in plan.blocks for use in block.reads if isinstance(use.path, Constant)
+    }
+    for file in before:
+        if file.path in needed and len(file.content) <= MAX_ARTIFACT_BYTES:
+            kind = mimetypes.guess_type(file.path)[0] or ""
+            code = "python" in kind or PurePosixPath(file.path).suffix in (".py", ".sh")
+            yield SkillArtifact(
+                name=file.path, path=file.path, type="code" if code else "data", content=file.content,
+                description="needed by the code, was there before the run",
+            )  # fmt: skip
+
+
+def _outputs(
+    plan: CodePlan, nodes: Sequence[Node], renamed: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Binding]]:
+    """Return the files that no later block reads, and what the last block prints."""
+    read = {repr(use.path) for node in nodes for use in node.reads}
+    bindings: dict[str, Binding] = {}
+    for node in nodes:
+        for use in node.writes:
+            if repr(use.path) not in read:
+                default = next(
+                    (one.default for one in plan.variables
+                     if isinstance(use.path, FromInput) and renamed.get(one.name, one.name) == use.path.name),
+                    getattr(use.path, "value", "file"),
+                )  # fmt: skip
+                bindings[_free(identifier(PurePosixPath(str(default)).stem), bindings)] = use.path
+    properties: dict[str, Any] = {name: {"type": "string", "description": "path"} for name in bindings}
+    if nodes:
+        name = _free("output", bindings)
+        bindings[name] = FromNode(nodes[-1].id, (), "string")
+        properties[name] = schema_of("")
+    return {"type": "object", "properties": properties, "required": sorted(properties)}, bindings
+
+
+def _free(name: str, taken: Mapping[str, Binding]) -> str:
+    number = 1
+    base = name
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def _with_node(reason: Reason, names: Mapping[int, str]) -> Reason:
+    """Return the reason with node ids in place of the blocks' sequence numbers."""
+
+    def put(text: str) -> str:
+        return re.sub(r"\bcode (\d+)", lambda found: names.get(int(found[1]), found[0]), text)
+
+    return replace(reason, subject=put(reason.subject), detail=put(reason.detail))

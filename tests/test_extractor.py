@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from skillsmith.capture.importers import read_path
+from skillsmith.capture.logger import AgentExecutionLogger
+from skillsmith.db import Database
+from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
+from skillsmith.library.extractor import SkillExtractor
+from skillsmith.library.repository import SkillRepository
+from skillsmith.library.sandbox import run_code
+from skillsmith.models import Event, Outcome, RunRecord, ToolUse
+from skillsmith.runs import RunRepository
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "runs" / "tau_airline"
+
+CLEAN = """\
+import csv
+
+LIMIT = 40
+with open("orders.csv") as source:
+    rows = [row for row in csv.DictReader(source) if row["n"].isdigit() and int(row["n"]) <= LIMIT]
+with open("clean.csv", "w", newline="") as target:
+    writer = csv.DictWriter(target, fieldnames=["id", "n"])
+    writer.writeheader()
+    writer.writerows(rows)
+print(f"{len(rows)} rows")
+"""
+TOTAL = """\
+import csv
+
+with open("clean.csv") as source:
+    total = sum(int(row["n"]) for row in csv.DictReader(source))
+with open("total.txt", "w") as target:
+    target.write(f"{total}\\n")
+"""
+
+
+def chat(
+    calls: list[tuple[str, dict[str, Any], Any]], *, task: str, outcome: Outcome = "success"
+) -> RunRecord:
+    """Return a run in which a user says the task and the assistant makes the calls."""
+    events = [Event(kind="message", role="user", agent="user", content=task)]
+    for number, (name, arguments, result) in enumerate(calls):
+        text = orjson.dumps(arguments).decode()
+        call = ToolUse(name=name, call_id=f"c{number}", arguments=text)
+        events.append(Event(kind="tool_call", agent="assistant", tool=call))
+        answer = result if isinstance(result, str) else orjson.dumps(result).decode()
+        tool = ToolUse(name=name, call_id=f"c{number}", result=answer)
+        events.append(Event(kind="tool_result", role="tool", tool=tool))
+    return RunRecord(source="openai-chat", events=tuple(events), task=task, outcome=outcome)
+
+
+CANCEL = [
+    ("get_order", {"order_id": "W7701"}, {"customer": {"id": "c_881"}, "status": "open"}),
+    ("cancel_order", {"order_id": "W7701", "customer_id": "c_881"}, "Error: order is locked"),
+    (
+        "cancel_order",
+        {"order_id": "W7701", "customer_id": "c_881", "reason": "asked"},
+        {"status": "cancelled"},
+    ),
+]
+
+
+def ingest(db: Database, record: RunRecord) -> str:
+    """Store a run and return its id."""
+    return RunRepository(db).ingest(record).run.id
+
+
+def captured(path: Path, folder: Path, *blocks: str, task: str) -> str:
+    """Capture a run that really executes the blocks in a folder, and return its id."""
+    with AgentExecutionLogger(path, task=task, work_dir=folder) as log:
+        for block in blocks:
+            ran = run_code(block, language="python", work_dir=folder, timeout_seconds=20)
+            log.log_code_execution(
+                block, {"exit_code": ran.exit_code, "output": ran.output}, agent="engineer"
+            )
+        log.finish(outcome="success")
+        return log.run_id
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a work folder with a data file."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "orders.csv").write_text("id,n\n1,10\n2,x\n3,99\n4,30\n")
+    return work
+
+
+def test_a_tool_skill_is_typed_explained_and_proven(db: Database) -> None:
+    """A successful run gives a stored skill with inputs, flows, omissions and a passed proof."""
+    run = ingest(db, chat(CANCEL, task="Cancel order W7701"))
+    report = SkillExtractor(db).extract([run], name="cancel")
+    skill = SkillRepository(db).get("cancel")
+    assert skill == report.skill
+    assert skill.state == "proven"
+    assert [(proof.level, proof.passed, proof.compared) for proof in skill.proofs] == [
+        ("reconstructs", True, 2)
+    ]
+    assert [node.tool for node in skill.nodes] == ["get_order", "cancel_order"]
+    assert skill.task_pattern == "Cancel order {order_id}"
+    assert [(one.name, one.type, one.required) for one in skill.variables] == [("order_id", "id", True)]
+    assert [reason.rule for reason in report.left_out] == ["failed-and-replaced"]
+    assert skill.outputs["properties"] == {
+        "result": {"type": "object", "properties": {"status": {"type": "string"}}}
+    }
+
+
+def test_failed_and_running_runs_give_no_skill(db: Database) -> None:
+    """Skills come from runs that succeeded and are over."""
+    failed = ingest(db, chat(CANCEL, task="a", outcome="failure"))
+    running = RunRepository(db).create("b").id
+    for run in (failed, running):
+        with pytest.raises(ExtractionError):
+            SkillExtractor(db).extract([run])
+    assert SkillRepository(db).names() == []
+
+
+def test_talk_alone_gives_no_skill(db: Database) -> None:
+    """A run without a successful call or code block has nothing to repeat."""
+    run = ingest(db, chat([], task="How are you?"))
+    with pytest.raises(ExtractionError, match="nothing to repeat"):
+        SkillExtractor(db).extract([run])
+
+
+def test_a_near_duplicate_is_refused_but_by_force_or_as_a_version(db: Database) -> None:
+    """The same structure under another name is refused; the same name gets a new version."""
+    first = ingest(db, chat(CANCEL, task="Cancel order W7701"))
+    other = [(name, {**arguments, "order_id": "W9902"}, result) for name, arguments, result in CANCEL]
+    second = ingest(db, chat(other, task="Cancel order W9902"))
+    extractor = SkillExtractor(db)
+    extractor.extract([first], name="cancel")
+    with pytest.raises(NearDuplicateError, match="cancel"):
+        extractor.extract([second], name="cancel_too")
+    assert extractor.extract([second], name="cancel").skill.version == 2
+    assert extractor.extract([second], name="cancel_too", force=True).duplicates[0]["name"] == "cancel"
+
+
+def test_steps_choose_a_part_of_the_run(db: Database) -> None:
+    """With a range of steps only their events are used; a wrong range is a usage error."""
+    record = chat(CANCEL, task="Cancel order W7701")
+    stepped = RunRecord(
+        source="openai-chat", task=record.task, outcome="success",
+        events=tuple(
+            replace(event, step=1 + (index > 2))
+            for index, event in enumerate(record.events)
+        ),
+    )  # fmt: skip
+    run = ingest(db, stepped)
+    skill = SkillExtractor(db).extract([run], name="look", steps="1").skill
+    assert [node.tool for node in skill.nodes] == ["get_order"]
+    with pytest.raises(UsageError):
+        SkillExtractor(db).extract([run], steps="7-3")
+
+
+def test_a_code_skill_is_replayed_in_a_scratch_folder(db: Database, tmp_path: Path, folder: Path) -> None:
+    """Code captured here is run again: same files, same exit codes; then the skill is proven."""
+    run = captured(
+        Path(db.path), folder, CLEAN, TOTAL, task="Sum orders.csv, at most 40 a row, into total.txt"
+    )
+    report = SkillExtractor(db).extract([run], name="sum_orders")
+    assert [(proof.level, proof.passed) for proof in report.skill.proofs] == [
+        ("reconstructs", True),
+        ("replays", True),
+    ], report.skill.proofs
+    assert report.skill.state == "proven"
+    defaults = {one.name: one.default for one in report.skill.variables}
+    assert {"orders.csv", "total.txt", 40} <= set(defaults.values())
+    assert report.skill.nodes[1].after == ("n1",)
+
+
+def test_a_replay_that_differs_says_so(db: Database, folder: Path) -> None:
+    """A block that writes another thing each time is not proven, and the proof names nondeterminism."""
+    block = "import time\nwith open('stamp.txt', 'w') as target:\n    target.write(str(time.time_ns()))\n"
+    run = captured(Path(db.path), folder, block, task="Write stamp.txt")
+    skill = SkillExtractor(db).extract([run], name="stamp").skill
+    assert skill.state == "draft"
+    assert any("nondeterminism" in failure for failure in skill.proofs[-1].failures)
+    assert any("time" in note for note in skill.context_requirements["notes"])
+
+
+def test_code_of_an_imported_log_is_not_run_unasked(db: Database, tmp_path: Path) -> None:
+    """Extraction runs only code of runs captured here, unless the user asks for it."""
+    from skillsmith.models import CodeUse  # noqa: PLC0415
+
+    marker = tmp_path / "ran.txt"
+    text = f"open({str(marker)!r}, 'w').write('x')\n"
+    events = (
+        Event(kind="code", code=CodeUse(text=text, call_id="1")),
+        Event(kind="code_result", code=CodeUse(call_id="1", exit_code=0, output="")),
+    )
+    run = ingest(db, RunRecord(source="multi-agent", events=events, task="mark", outcome="success"))
+    skill = SkillExtractor(db).extract([run], name="mark").skill
+    assert not marker.exists()
+    assert [proof.level for proof in skill.proofs] == ["reconstructs"]
+    assert skill.state == "draft"
+    SkillExtractor(db).extract([run], name="mark", replay=True)
+    assert marker.exists()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared agent runs are not here")
+def test_real_successful_runs_give_proven_skills(db: Database) -> None:
+    """Nearly every successful run of a public benchmark gives a proven skill without losing a write."""
+    runs = RunRepository(db)
+    for item in read_path(DATA):
+        assert isinstance(item.value, RunRecord)
+        runs.ingest(item.value)
+    successes = [run for run in runs.list() if run.outcome == "success"]
+    proven = 0
+    for number, run in enumerate(successes):
+        try:
+            skill = SkillExtractor(db).extract([run.id], name=f"s{number}", force=True).skill
+        except ExtractionError:
+            continue
+        proven += skill.state == "proven"
+    assert proven >= 0.95 * len(successes), sys.version
