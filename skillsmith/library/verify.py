@@ -1,0 +1,73 @@
+"""Prove that a library or a folder of skill files still holds what its digests say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillsmith.blobs import BlobStore
+from skillsmith.db import Database
+from skillsmith.errors import InvalidSkillFileError, SkillsmithError, UsageError
+from skillsmith.files import FileRepository
+from skillsmith.library.exchange import skill_files
+from skillsmith.library.repository import SkillRepository
+from skillsmith.library.seal import content_digest
+from skillsmith.library.skill_file import read_skill_file
+from skillsmith.library.validation import validate_skill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What was checked and what is wrong.
+
+    Args:
+        checked: How many things of each sort.
+        problems: One line each.
+    """
+
+    checked: Mapping[str, int]
+    problems: tuple[str, ...]
+
+
+def verify_library(db: Database) -> VerifyReport:
+    """Check the file itself, every stored content, and every version of every skill against its digest."""
+    repo = SkillRepository(db)
+    problems = db.check()
+    problems += BlobStore(db).verify()
+    problems += FileRepository(db).verify()
+    problems += repo.pointer_problems()
+    for name in repo.names():
+        for number in repo.versions(name):
+            problems += _version_problems(repo, f"{name}@{number}")
+    return VerifyReport(checked=repo.counts(), problems=tuple(problems))
+
+
+def _version_problems(repo: SkillRepository, reference: str) -> Iterator[str]:
+    try:
+        skill, document = repo.get(reference), repo.document(reference)
+    except (SkillsmithError, ValueError, TypeError, KeyError) as error:
+        yield f"skill {reference} cannot be read: {error}"
+        return
+    if content_digest(document) != repo.stored_digest(reference):
+        yield f"skill {reference} does not hold what its digest says"
+    yield from (f"skill {reference}: {problem}" for problem in validate_skill(skill))
+    for node in skill.nodes:
+        if node.kind == "skill" and not repo.has(node.tool or ""):
+            yield f"skill {reference} calls {node.tool}, which is not in the library"
+
+
+def verify_files(paths: Sequence[Path]) -> VerifyReport:
+    """Check skill files, and those below folders, as an import would.
+
+    Raises:
+        NotFoundError: A path is not there, or a folder holds no skill files.
+    """
+    files = [file for path in paths for file in (skill_files(path) if path.is_dir() else [path])]
+    problems: list[str] = []
+    for file in files:
+        try:
+            read_skill_file(file)
+        except (InvalidSkillFileError, UsageError) as error:
+            problems.append(error.message)
+    return VerifyReport(checked={"files": len(files)}, problems=tuple(problems))
