@@ -1,0 +1,397 @@
+"""What a task's words give to a skill's variables, with the evidence for each.
+
+In this order: named outright (``top_n=5``); the task is the skill's pattern with other values in it; the
+words around a place of the pattern; values of the right type whose likeness, neighbours or uniqueness speak
+for one variable. Two candidates with equal evidence bind nothing: a missing input is asked for, a wrong one
+would be acted upon.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePath
+
+from skillsmith.errors import UsageError
+from skillsmith.library.anchors import (
+    Place,
+    Wording,
+    agreement,
+    ends_like,
+    match_whole,
+    places_in,
+    spans_between,
+    words_of,
+)
+from skillsmith.library.bindings import sources
+from skillsmith.library.effects import name_words
+from skillsmith.library.inputs import accept
+from skillsmith.library.mentions import Mention, format_in, mentions
+from skillsmith.models import FromInput, Json, Skill, Variable
+
+NAME_REACH = 4
+"""How many words from a value its variable's name may stand."""
+
+MORE_WORDS = 4
+"""A text value may have so many words more than the default."""
+
+_NEEDS_WITNESS = frozenset({"integer", "number"})
+_OUTPUT_WORDS = frozenset("out output outfile dest destination target save export report result".split())
+_INPUT_WORDS = frozenset("in input infile source src data read load".split())
+_WRITE_CUES = frozenset("to into as save write output export called named create produce make".split())
+_SWITCH_VERBS = frozenset("include with use has is should add".split())
+_NO_WITNESS = frozenset("id ids name names value number no of the a an new file path text type".split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundValue:
+    """A value that the task gives to a variable.
+
+    Args:
+        rule: same-task, named, pattern, words-around, evidence or format.
+        evidence: What speaks for it, for people.
+    """
+
+    value: Json
+    rule: str
+    evidence: str
+
+
+def bind_task(
+    task: str, skill: Skill, *, today: date | None = None, folder: Path | None = None
+) -> dict[str, Json]:
+    """Return the values that the task's words give to the skill's variables, by name.
+
+    Args:
+        task: The words.
+        skill: Its variables, pattern and nodes.
+        today: The day that dates without a year are near to; None: today.
+        folder: Where named files may exist; None: the current folder.
+    """
+    return {
+        name: bound.value for name, bound in explain_binding(task, skill, today=today, folder=folder).items()
+    }
+
+
+def explain_binding(
+    task: str, skill: Skill, *, today: date | None = None, folder: Path | None = None
+) -> dict[str, BoundValue]:
+    """Return the same values as ``bind_task``, each with its rule and evidence."""
+    today = today or datetime.now(UTC).astimezone().date()
+    return _Binder(task.strip(), skill, today, folder or Path()).run()
+
+
+def recorded_values(task: str, skill: Skill) -> dict[str, BoundValue]:
+    """Return the values of the source run, when the task is the very one that the skill was made from.
+
+    Some of them may have been said only in the course of that run, so its first words alone do not give them.
+    """
+    known = int(skill.context_requirements.get("source_tasks", 0))
+    if " ".join(task.split()) not in {" ".join(text.split()) for text in skill.examples[:known]}:
+        return {}
+    evidence = "the skill was made from this very task"
+    return {
+        variable.name: BoundValue(value=variable.default, rule="same-task", evidence=evidence)
+        for variable in skill.variables
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One variable's claim on one span of the task."""
+
+    variable: str
+    mention: Mention
+    score: float
+    evidence: tuple[str, ...]
+    agreement: int = 0
+    rule: str = "evidence"
+
+
+class _Binder:
+    def __init__(self, task: str, skill: Skill, today: date, folder: Path) -> None:
+        self._task = task
+        self._skill = skill
+        self._today = today
+        self._folder = folder
+        self._wording = Wording(task)
+        names = [variable.name for variable in skill.variables]
+        self._places = places_in(skill.task_pattern, names)
+        self._roles = file_roles(skill)
+        self._bound: dict[str, BoundValue] = {}
+        self._taken: list[tuple[int, int]] = []
+
+    def run(self) -> dict[str, BoundValue]:
+        self._named()
+        self._whole()
+        claims = [claim for variable in self._open() for claim in self._claims(variable)]
+        self._settle(claims)
+        for variable in self._open():
+            self._by_format(variable)
+        order = [variable.name for variable in self._skill.variables]
+        return {name: self._bound[name] for name in order if name in self._bound}
+
+    def _open(self) -> list[Variable]:
+        return [variable for variable in self._skill.variables if variable.name not in self._bound]
+
+    def _take(self, name: str, bound: BoundValue, span: tuple[int, int]) -> None:
+        self._bound[name] = bound
+        self._taken.append(span)
+
+    def _named(self) -> None:
+        """Bind ``name=value`` and ``name: value``."""
+        for variable in self._skill.variables:
+            name = r"[\s_-]+".join(map(re.escape, variable.name.split("_")))
+            pattern = rf"(?<!\w){name}\s*(?:=|:\s)\s*(\"[^\"]*\"|'[^']*'|[^\s,;]*[^\s,;.])"
+            found = list(re.finditer(pattern, self._task, re.IGNORECASE))
+            if len(found) == 1:
+                value = self._accepted(found[0][1].strip("\"'"), variable)
+                if value is not None:
+                    self._take(
+                        variable.name,
+                        BoundValue(value=value, rule="named", evidence=found[0][0]),
+                        found[0].span(),
+                    )
+
+    def _whole(self) -> None:
+        """Bind every place when the task is the pattern in other words nowhere but there."""
+        names = [variable.name for variable in self._open()]
+        spans = match_whole(self._skill.task_pattern, self._task, names)
+        for variable in self._open():
+            if variable.name in spans:
+                start, end = spans[variable.name]
+                value = self._typed(start, end, variable)
+                if value is not None:
+                    evidence = f"“{self._task[start:end]}” stands where the pattern has it"
+                    self._take(
+                        variable.name,
+                        BoundValue(value=value, rule="pattern", evidence=evidence),
+                        (start, end),
+                    )
+
+    def _typed(self, start: int, end: int, variable: Variable) -> Json:
+        """Return what a span says, as the variable takes it; None when it is no such value."""
+        text = self._task[start:end].strip().strip("\"“”\u2018\u2019`'")
+        if variable.type in ("string", "object") and not variable.enum:
+            return self._accepted(text, variable) if text else None
+        candidates = mentions(text, variable, today=self._today, folder=self._folder)
+        whole = [one for one in candidates if (one.start, one.end) == (0, len(text))]
+        if len(whole) == 1:
+            return whole[0].value
+        if variable.type in ("boolean", "path", "list"):
+            return self._accepted(text, variable)
+        return None
+
+    def _accepted(self, text: str, variable: Variable) -> Json:
+        try:
+            return accept(text, variable, today=self._today)
+        except UsageError:  # these words are no such value, so they bind nothing
+            return None
+
+    def _claims(self, variable: Variable) -> Iterator[_Claim]:
+        places = [place for place in self._places if place.variable == variable.name]
+        found = mentions(self._task, variable, today=self._today, folder=self._folder)
+        found = [one for one in found if self._is_free((one.start, one.end))]
+        for mention in found:
+            yield self._weigh(variable, mention, places, alone=len({str(one.value) for one in found}) == 1)
+        if variable.type == "boolean":
+            yield from self._switches(variable)
+        text_items = variable.type == "list" and not found
+        if (variable.type == "string" and not variable.enum) or text_items:
+            yield from self._between(variable, places)
+
+    def _weigh(self, variable: Variable, mention: Mention, places: Sequence[Place], *, alone: bool) -> _Claim:
+        score, evidence = float(mention.strength), [mention.note] if mention.note else []
+        best = (0, 0)
+        for place in places:
+            best = max(best, agreement(place, self._wording, mention.start, mention.end), key=sum)
+        if sum(best):
+            score += 1.5 * sum(best)
+            evidence.append(f"{sum(best)} neighbouring words as in the pattern")
+        if any(ends_like(place, self._wording, mention.start, mention.end) for place in places):
+            score += 0.25
+        nearness = self._nearness(variable, mention)
+        if nearness:
+            score += nearness
+            evidence.append("its name stands close by")
+        role = self._role(variable, mention) if variable.type == "path" else 0.0
+        witnessed = sum(best) > 0 or nearness > 0
+        if variable.type in _NEEDS_WITNESS and not witnessed:
+            score = 0.0
+        elif variable.type == "string" and not sum(best):
+            score = 0.0  # quoted text says by itself nothing about whose it is
+        elif alone and score + role > 0:
+            score += 0.5
+            evidence.append(f"the only {variable.type} like it")
+        return _Claim(variable.name, mention, score + role, tuple(evidence), sum(best))
+
+    def _nearness(self, variable: Variable, mention: Mention) -> float:
+        """Return 0 to 2 for a word of the variable's name, or its unit, close to the value."""
+        wanted = {stem(word) for word in name_words(variable.name) if len(word) > 2} - _NO_WITNESS  # noqa: PLR2004
+        sides = (
+            self._wording.before(mention.start, NAME_REACH),
+            self._wording.after(mention.end, NAME_REACH),
+        )
+        steps = [
+            distance for side in sides for distance, word in enumerate(side) if stem(word.text) in wanted
+        ]
+        return 2.0 - 0.25 * min(steps) if steps else 0.0
+
+    def _role(self, variable: Variable, mention: Mention) -> float:
+        """Weigh whether a file is read or written against what the skill does with the variable."""
+        reads, writes = variable.name in self._roles[0], variable.name in self._roles[1]
+        if reads == writes:
+            words = set(name_words(variable.name))
+            reads, writes = bool(words & _INPUT_WORDS), bool(words & _OUTPUT_WORDS)
+        if reads == writes:
+            return 0.0
+        before = [word.text for word in self._wording.before(mention.start, 3)]
+        written = 1.0 if _WRITE_CUES & set(before) else 0.0
+        exists = "exists" in mention.note
+        return (
+            written - (1.0 if exists and not written else 0.0)
+            if writes
+            else (0.75 if exists else 0.25) - written
+        )
+
+    def _switches(self, variable: Variable) -> Iterator[_Claim]:
+        words = [word for word in name_words(variable.name) if word not in _SWITCH_VERBS]
+        name = r"[\s_-]+".join(map(re.escape, words))
+        off = r"(?P<no>without|no|exclude|excluding|skip)"
+        on = r"(?P<yes>with|include|including|add|use)"
+        pattern = rf"\b{off}?\s*{on}?\s*(?:an?\s+|the\s+)?{name}\b"
+        for found in re.finditer(pattern, self._task, re.IGNORECASE) if words else ():
+            if found["no"] or found["yes"]:
+                mention = Mention(start=found.start(), end=found.end(), value=not found["no"], strength=2)
+                yield _Claim(variable.name, mention, 2.0, (f"“{found[0].strip()}”",))
+
+    def _between(self, variable: Variable, places: Sequence[Place]) -> Iterator[_Claim]:
+        """Yield the text between the words that stand around the variable's places."""
+        default = variable.default
+        text = default if isinstance(default, str) else " ".join(map(str, default or ()))
+        max_words = len(words_of(text)) + MORE_WORDS
+        for place in places:
+            for span in spans_between(place, self._wording, max_words=max_words):
+                if not self._is_free((span.start, span.end)):
+                    continue
+                value: Json = self._task[span.start : span.end]
+                if variable.type == "list":
+                    value = _items(value)
+                mention = Mention(start=span.start, end=span.end, value=value)
+                evidence = f"{span.agreement} neighbouring words as in the pattern"
+                yield _Claim(
+                    variable.name, mention, 1.5 * span.agreement, (evidence,), span.agreement, "words-around"
+                )
+
+    def _is_free(self, span: tuple[int, int]) -> bool:
+        return all(span[1] <= start or span[0] >= end for start, end in self._taken)
+
+    def _settle(self, claims: list[_Claim]) -> None:
+        """Bind the strongest claim that no other equals, until none is left."""
+        claims = [claim for claim in claims if claim.score > 0]
+        while True:
+            claims = [
+                claim for claim in claims
+                if claim.variable not in self._bound
+                and self._is_free((claim.mention.start, claim.mention.end))
+            ]  # fmt: skip
+            if not claims:
+                return
+            best = max(claims, key=lambda claim: claim.score)
+            rivals = [claim for claim in claims if claim.score >= best.score and _conflict(claim, best)]
+            chosen = self._in_order(claims, best) if rivals else [best]
+            for claim in chosen:
+                self._bind(claim)
+            if not chosen:
+                hopeless = {claim.variable for claim in (best, *rivals)}
+                claims = [claim for claim in claims if claim.variable not in hopeless]
+
+    def _bind(self, claim: _Claim) -> None:
+        span = (claim.mention.start, claim.mention.end)
+        evidence = f"“{self._task[slice(*span)]}”: {', '.join(claim.evidence) or 'nothing else fits'}"
+        bound = BoundValue(value=claim.mention.value, rule=claim.rule, evidence=evidence)
+        self._take(claim.variable, bound, span)
+
+    def _in_order(self, claims: Sequence[_Claim], best: _Claim) -> list[_Claim]:
+        """Return claims by order of appearance: several like statements, one for each like variable.
+
+        "Cancel order A. Cancel order B." over a pattern with the same two statements: only when the words
+        around them agree, every variable could take every value, and there are as many as variables.
+        """
+        if not best.agreement:
+            return []
+        equal = [claim for claim in claims if claim.score == best.score and claim.agreement]
+        spans = sorted({(claim.mention.start, claim.mention.end) for claim in equal})
+        order = [place.variable for place in self._places]
+        variables = sorted({claim.variable for claim in equal}, key=order.index)
+        if len(spans) != len(variables) or len(equal) != len(spans) * len(variables):
+            return []
+        pairs = dict(zip(variables, spans, strict=True))
+        return [
+            replace(claim, evidence=(*claim.evidence, "in the pattern's order"))
+            for claim in equal
+            if pairs[claim.variable] == (claim.mention.start, claim.mention.end)
+        ]
+
+    def _by_format(self, variable: Variable) -> None:
+        """Bind what "as PDF" asks for: a format, or an output file of another format."""
+        if variable.default is None:
+            return
+        path = PurePath(str(variable.default))
+        writes = variable.type == "path" and path.suffix and (
+            variable.name in self._roles[1] or set(name_words(variable.name)) & _OUTPUT_WORDS
+        )  # fmt: skip
+        known = path.suffix if writes else variable.default
+        if not writes and not {"format", "extension", "filetype"} & set(name_words(variable.name)):
+            return
+        found = format_in(self._task, known)
+        if found is None or found[0].lower() == str(known).lstrip(".").lower():
+            return
+        written = _written_like(found[0], str(known))
+        value = str(path.with_suffix(written)) if writes else written
+        evidence = f"“{self._task[found[1] : found[2]]}”"
+        self._bound[variable.name] = BoundValue(value=value, rule="format", evidence=evidence)
+
+
+def _conflict(one: _Claim, other: _Claim) -> bool:
+    if one is other:
+        return False
+    same_span = one.mention.start < other.mention.end and one.mention.end > other.mention.start
+    if one.variable == other.variable:
+        return bool(one.mention.value != other.mention.value)
+    return same_span
+
+
+def _items(text: str) -> list[str]:
+    parts = re.split(r"\s*(?:,\s*and\s|,|;|\band\b)\s*", text)
+    return [part.strip("\"'“” ") for part in parts if part.strip()]
+
+
+def _written_like(text: str, model: str) -> str:
+    text = text.upper() if model.lstrip(".").isupper() else text.lower()
+    return "." + text if model.startswith(".") else text
+
+
+def stem(word: str) -> str:
+    """Return a word without its plural ending; ``baggages`` and ``bags`` are one."""
+    if word.endswith("ies") and len(word) > len("ties"):
+        return word[: -len("ies")] + "y"
+    for ending in ("gages", "gage", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 - (ending == "gages"):
+            return word[: -len(ending)]
+    return word
+
+
+def file_roles(skill: Skill) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the variables that name files brought to the skill, and those that name files it makes."""
+    reads = {name for node in skill.nodes for use in node.reads for name in _inputs_of(use.path)}
+    writes = {name for node in skill.nodes for use in node.writes for name in _inputs_of(use.path)}
+    return frozenset(reads - writes), frozenset(writes)
+
+
+def _inputs_of(binding: object) -> Iterator[str]:
+    for source in sources(binding):  # type: ignore[arg-type]
+        if isinstance(source, FromInput):
+            yield source.name

@@ -1,0 +1,168 @@
+"""What an execution did, written down as a run like any other: it can be looked at and learned from.
+
+Everything is written by the thread that owns the database, before a node starts and after it has ended, so
+that an execution that dies leaves what it had begun and what it had done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from skillsmith.db import Database
+from skillsmith.events import EventLog, dump_json
+from skillsmith.files import FileRepository
+from skillsmith.library.bindings import as_text
+from skillsmith.library.workfolder import FileChange
+from skillsmith.models import (
+    CodeUse,
+    Event,
+    FileSnapshot,
+    Json,
+    Node,
+    NodeResult,
+    Outcome,
+    Run,
+    RunStatus,
+    ToolUse,
+)
+from skillsmith.runs import RunRepository
+
+Redact: TypeAlias = Callable[[Event], Event]
+
+AGENT = "skillsmith"
+"""Stands as the agent where the source run names none."""
+
+
+class ExecutionLog:
+    """Writes one execution's run.
+
+    Args:
+        db: The connection.
+        redact: Takes secrets out of an event before it is written.
+    """
+
+    def __init__(self, db: Database, *, redact: Redact | None = None) -> None:
+        self._runs = RunRepository(db)
+        self._events = EventLog(db)
+        self._files = FileRepository(db)
+        self._redact = redact
+        self.run_id = ""
+        self._key = 0
+        self._seq = 0
+
+    def begin(self, task: str, *, work_dir: Path | None, metadata: Mapping[str, Json]) -> Run:
+        """Create the run with the task as its first message."""
+        place = None if work_dir is None else str(work_dir)
+        run = self._runs.create(task, source="execution", work_dir=place, metadata=metadata)
+        self._open(run)
+        if task:
+            self._append(Event(kind="message", at=run.started_at, role="user", agent="user", content=task))
+        return run
+
+    def reopen(self, run_id: str) -> Run:
+        """Go on with a run that was interrupted."""
+        run = self._runs.reopen(run_id)
+        self._open(run)
+        return run
+
+    def _open(self, run: Run) -> None:
+        self.run_id = run.id
+        self._key = self._runs.key(run.id)
+
+    def _append(self, *events: Event) -> None:
+        if self._redact is not None:
+            events = tuple(map(self._redact, events))
+        self._seq = self._events.append(self._key, events)
+
+    @property
+    def position(self) -> int:
+        """Sequence number of the last event written."""
+        return self._seq
+
+    def context(self, values: Mapping[str, Json]) -> None:
+        """Write down what the execution begins or goes on with."""
+        self._append(Event(kind="context", at=time.time(), agent=AGENT, data={"values": dict(values)}))
+
+    def tool_call(self, node: Node, key: str, call_id: str, arguments: Mapping[str, Json]) -> None:
+        """Write down a tool call before it is made."""
+        tool = ToolUse(name=node.tool or "", call_id=call_id, arguments=dump_json(dict(arguments)))
+        self._append(_event("tool_call", node, key, tool=tool))
+
+    def code(self, node: Node, key: str, call_id: str, text: str) -> None:
+        """Write down a code block before it is run."""
+        code = CodeUse(language=node.language or "python", text=text, call_id=call_id)
+        self._append(_event("code", node, key, code=code))
+
+    def prompt(self, node: Node, key: str, text: str) -> None:
+        """Write down what an agent or a person is asked."""
+        self._append(_event("message", node, key, role="user", content=text, recipient=node.agent))
+
+    def ended(self, node: Node, key: str, call_id: str, result: NodeResult, *, at: float) -> None:
+        """Write down how a node ended."""
+        seconds = result.duration_seconds
+        if node.kind == "tool":
+            text = None if result.result is None and result.error else as_text(result.result)
+            tool = ToolUse(name=node.tool or "", call_id=call_id, result=text, error=result.error)
+            self._append(_event("tool_result", node, key, at=at, tool=tool, duration_seconds=seconds))
+        elif node.kind == "code":
+            code = CodeUse(
+                language=node.language or "python",
+                call_id=call_id,
+                exit_code=result.exit_code,
+                output=result.output,
+            )
+            self._append(_event("code_result", node, key, at=at, code=code, duration_seconds=seconds))
+        elif result.status == "done":
+            content = as_text(result.result)
+            self._append(
+                _event(
+                    "message", node, key, at=at, role="assistant", content=content, duration_seconds=seconds
+                )
+            )
+        if result.error:
+            self.failure(result.error, node=node, key=key, at=at)
+
+    def failure(self, text: str, *, node: Node | None = None, key: str = "", at: float | None = None) -> None:
+        """Write down an error."""
+        agent = (node.agent if node else None) or AGENT
+        data = {"node": key} if key else None
+        self._append(Event(kind="error", at=at or time.time(), agent=agent, content=text, data=data))
+
+    def files(self, changes: Iterable[FileChange], *, agent: str | None) -> tuple[str, ...]:
+        """Write down files that appeared or changed and return their paths.
+
+        Args:
+            changes: The files.
+            agent: Who made them; None: they were there before.
+        """
+        paths = []
+        for change in changes:
+            now = time.time()
+            paths.append(change.path)
+            data = {"digest": change.digest, "size": change.size}
+            if agent is not None:
+                self._append(Event(kind="artifact", at=now, agent=agent, content=change.path, data=data))
+            if change.content is not None:
+                snapshot = FileSnapshot(
+                    path=change.path,
+                    content=change.content,
+                    agent=agent,
+                    at=now,
+                    seq=self._seq if agent else None,
+                )
+                self._files.record(self._key, snapshot)
+        return tuple(paths)
+
+    def finish(self, *, status: RunStatus, outcome: Outcome, reason: str) -> Run:
+        """Close the run."""
+        return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=reason)
+
+
+def _event(kind: str, node: Node, key: str, **fields: object) -> Event:
+    base = Event(kind="raw", at=time.time(), agent=node.agent or AGENT, data={"node": key})
+    present = {name: value for name, value in fields.items() if value is not None}
+    return replace(base, kind=kind, **present)  # type: ignore[arg-type]  # fields of Event, by name

@@ -1,0 +1,368 @@
+"""Execute skills: prepare everything, walk the graph, judge the outcome by the checks, keep the books.
+
+Every execution is a run like any other, so what skills do can be looked at, compared and learned from. It
+leaves run, events and checkpoints behind however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from skillsmith.db import Database
+from skillsmith.errors import ExecutionError, NotFoundError, UsageError
+from skillsmith.library.binder import file_roles
+from skillsmith.library.bindings import UnresolvedError
+from skillsmith.library.checkpoints import Progress, SkillCheckpointManager
+from skillsmith.library.dry_run import document_of
+from skillsmith.library.execution_log import ExecutionLog, Redact
+from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.node_runs import NodeRunner
+from skillsmith.library.outcome import (
+    ExecutionInterruptedError,
+    ExecutionResult,
+    collect_outputs,
+    counted,
+    output_problem,
+)
+from skillsmith.library.preparation import Means, Preparation, prepare, warnings_of
+from skillsmith.library.repository import SkillRepository
+from skillsmith.library.sandbox import ProcessGroups, clean_environment
+from skillsmith.library.tracking import SkillAdaptationTracker
+from skillsmith.library.walk import ExecutionCallbacks, Walk, Walker
+from skillsmith.library.workfolder import FilePlan, WorkFolder
+from skillsmith.models import AgentRunner, Execution, Json, Skill, ToolSource
+from skillsmith.runs import RunRepository
+
+MAX_SIDE_BY_SIDE = 4
+FIRST_BACKOFF_SECONDS = 0.5
+
+PASSED_VARIABLES = "SKILLSMITH_PASS_ENV"
+"""Names of environment variables that skills' code gets beyond the harmless ones, with commas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Books:
+    """Where one execution is written down, and how far it had come."""
+
+    execution_id: str
+    run_id: str
+    log: ExecutionLog
+    progress: Progress
+    confidence: float | None
+
+
+class SkillExecutor:
+    """Executes skills.
+
+    Args:
+        db: The connection; executions must be run on its thread.
+        tools: Where tool nodes find their tools.
+        work_dir: Folder the code works in; None: a new one below ``./skillsmith-runs`` for each execution.
+        agents: Runs agent nodes.
+        redact: Takes secrets out of events before they are written.
+        pass_env: Names of environment variables that the code gets beyond the harmless ones.
+        side_by_side: How many nodes may run at once.
+        backoff_seconds: Pause before a failed node's first further try; doubles with each.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        tools: ToolSource | None = None,
+        work_dir: Path | None = None,
+        agents: AgentRunner | None = None,
+        redact: Redact | None = None,
+        pass_env: Sequence[str] | None = None,
+        side_by_side: int = MAX_SIDE_BY_SIDE,
+        backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+    ) -> None:
+        self._db = db
+        self._skills = SkillRepository(db)
+        self._ledger = ExecutionLedger(db)
+        self._checkpoints = SkillCheckpointManager(self._ledger)
+        self._tools = tools
+        self._work_dir = work_dir
+        self._agents = agents
+        self._redact = redact
+        self._pass_env = passed_variables() if pass_env is None else tuple(pass_env)
+        self._side_by_side = side_by_side
+        self._backoff_seconds = backoff_seconds
+
+    def execute_skill(
+        self,
+        skill: Skill,
+        task_context: Mapping[str, Json],
+        allow_adaptation: bool = True,  # noqa: FBT001, FBT002  (the specification's signature)
+        strict_mode: bool = False,  # noqa: FBT001, FBT002
+        *,
+        dry_run: bool = False,
+        resume: str | None = None,
+        callbacks: ExecutionCallbacks | None = None,
+    ) -> ExecutionResult:
+        """Execute a skill on a task; a failure of the skill is in the result, not raised.
+
+        Args:
+            skill: The version to run.
+            task_context: ``task``: what was asked for; ``inputs``: values by name; ``confidence``: the
+                matcher's, when it chose the skill.
+            allow_adaptation: Whether the task's words may change inputs that have a default.
+            strict_mode: Whether a failure of an optional node fails the skill.
+            dry_run: Run nothing; the result's ``plan`` says what would be run.
+            resume: Id of an execution of this skill to go on with; its own task and inputs are used.
+            callbacks: What the caller wants to hear and be asked.
+
+        Raises:
+            UsageError: An input is unknown, missing or does not fit, or the execution is over.
+            RefusedError: The skill is not trusted, or would write outside its work folder.
+            ExecutionError: Something it needs is not there. In all these cases nothing has been run.
+            ExecutionInterruptedError: On Ctrl-C; the execution can be resumed.
+        """
+        callbacks = callbacks or ExecutionCallbacks()
+        if dry_run:
+            plan = self.plan(skill, task_context, allow_adaptation=allow_adaptation)
+            return ExecutionResult(skill_used=skill.name, version=skill.version, plan=plan)
+        if resume is not None:
+            return self._resume(skill, resume, callbacks, strict=strict_mode)
+        preparation = prepare(
+            skill, task=_task(task_context), given=_inputs(task_context), skills=self._skills,
+            means=self._means(callbacks), adapt=allow_adaptation,
+        )  # fmt: skip
+        books = self._open(preparation, task_context.get("confidence"))
+        return self._execute(preparation, books, callbacks, strict=strict_mode)
+
+    def plan(
+        self, skill: Skill, task_context: Mapping[str, Json], *, allow_adaptation: bool = True
+    ) -> dict[str, Json]:
+        """Return what an execution would do, as JSON; also for skills that may not run yet.
+
+        Args:
+            skill: The version.
+            task_context: As for ``execute_skill``.
+            allow_adaptation: As for ``execute_skill``.
+        """
+        means = replace(self._means(ExecutionCallbacks()), can_ask=True)
+        preparation = prepare(
+            skill, task=_task(task_context), given=_inputs(task_context), skills=self._skills, means=means,
+            adapt=allow_adaptation, only_look=True,
+        )  # fmt: skip
+        return document_of(preparation, means=means)
+
+    def _means(self, callbacks: ExecutionCallbacks) -> Means:
+        return Means(
+            tools=self._tools,
+            agents=self._agents,
+            can_ask=callbacks.approve is not None,
+            work_dir=self._work_dir,
+        )
+
+    def _open(self, preparation: Preparation, confidence: float | None) -> _Books:
+        skill, log = preparation.skill, ExecutionLog(self._db, redact=self._redact)
+        run = log.begin(
+            preparation.task, work_dir=preparation.work_dir,
+            metadata={"skill": skill.name, "version": skill.version},
+        )  # fmt: skip
+        execution_id = self._ledger.start(
+            skill, task=preparation.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
+        )
+        return _Books(
+            execution_id=execution_id, run_id=run.id, log=log, progress=Progress(), confidence=confidence,
+        )  # fmt: skip
+
+    def _resume(
+        self, skill: Skill, reference: str, callbacks: ExecutionCallbacks, *, strict: bool
+    ) -> ExecutionResult:
+        execution = self._ledger.get(reference)
+        _refuse_resume(execution, skill)
+        run = RunRepository(self._db).get(execution.run_id or "")
+        progress = self._checkpoints.resume_skill_from_checkpoint(execution.id)
+        means = self._means(callbacks)
+        if run.work_dir:
+            means = replace(means, work_dir=Path(run.work_dir))
+        given = {name: value for name, value in execution.inputs.items() if value is not None}
+        preparation = prepare(skill, task="", given=given, skills=self._skills, means=means)
+        if progress.values is not None:
+            files = FilePlan(values=progress.values, files=(), outside=preparation.files.outside)
+            preparation = replace(preparation, files=files)
+        _confirm_uncertain(progress, preparation, callbacks)
+        log = ExecutionLog(self._db, redact=self._redact)
+        log.reopen(run.id)
+        books = _Books(
+            execution_id=execution.id, run_id=run.id, log=log, progress=progress,
+            confidence=execution.confidence,
+        )  # fmt: skip
+        return self._execute(replace(preparation, task=execution.task), books, callbacks, strict=strict)
+
+    def _execute(
+        self, preparation: Preparation, books: _Books, callbacks: ExecutionCallbacks, *, strict: bool
+    ) -> ExecutionResult:
+        skill, groups = preparation.skill, ProcessGroups()
+        callbacks.tell("SKILL_EXECUTION_START", skill_name=skill.name, version=skill.version,
+                       run_id=books.run_id, execution_id=books.execution_id)  # fmt: skip
+        tracker = SkillAdaptationTracker()
+        try:
+            with TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home:
+                folder, reasons = self._begin(preparation, books)
+                tracker.track_inputs(skill, preparation.inputs, reasons, reads=file_roles(skill)[0])
+                runner = NodeRunner(
+                    tools=self._tools, agents=self._agents, folder=folder, groups=groups,
+                    environment=clean_environment(home=Path(home), passed=self._pass_env),
+                )  # fmt: skip
+                walker = Walker(
+                    runner=runner, log=books.log, checkpoints=self._checkpoints, tracker=tracker,
+                    callbacks=callbacks, stop_code=groups.stop, side_by_side=self._side_by_side,
+                    backoff_seconds=self._backoff_seconds, strict=strict,
+                )  # fmt: skip
+                walk = Walk(
+                    preparation.graph, execution_id=books.execution_id, values=preparation.files.values,
+                    means=walker, progress=books.progress,
+                )  # fmt: skip
+                walk.run()
+        except KeyboardInterrupt:
+            books.log.finish(status="interrupted", outcome="unknown", reason="interrupted")
+            raise ExecutionInterruptedError(books.execution_id) from None
+        except Exception as error:
+            self._give_up(books, tracker, error)
+            raise
+        finally:
+            groups.stop()
+        return self._judge(preparation, books, walk, tracker, callbacks)
+
+    def _begin(self, preparation: Preparation, books: _Books) -> tuple[WorkFolder | None, Mapping[str, str]]:
+        """Make the work folder and bring the files in; return the folder and why inputs are what they are."""
+        skill, plan = preparation.skill, preparation.files
+        books.log.context({
+            "skill": skill.name, "version": skill.version, "execution_id": books.execution_id,
+            "inputs": dict(preparation.inputs), "resumed": books.progress.values is not None,
+        })  # fmt: skip
+        folder = None
+        if preparation.work_dir is not None:
+            folder = WorkFolder(preparation.work_dir, outside=plan.outside)
+            books.log.files(folder.bring(plan.files), agent=None)
+        if books.progress.values is not None:
+            return folder, books.progress.reasons
+        self._checkpoints.prepared(books.execution_id, plan.values, preparation.reasons)
+        return folder, preparation.reasons
+
+    def _give_up(self, books: _Books, tracker: SkillAdaptationTracker, error: Exception) -> None:
+        """Close the books on an error that is not the skill's own."""
+        text = str(error) or type(error).__name__
+        books.log.failure(text)
+        books.log.finish(status="failed", outcome="failure", reason=text)
+        self._ledger.finish(
+            books.execution_id,
+            success=False,
+            outputs={},
+            adaptations=tracker.adaptations,
+            artifacts=(),
+            error=text,
+        )
+
+    def _judge(
+        self,
+        preparation: Preparation,
+        books: _Books,
+        walk: Walk,
+        tracker: SkillAdaptationTracker,
+        callbacks: ExecutionCallbacks,
+    ) -> ExecutionResult:
+        skill, results = preparation.skill, tuple(walk.results.values())
+        outputs: dict[str, Json] = {}
+        error = walk.failure
+        if error is None:
+            outputs, error = self._outputs(preparation, walk)
+        success = error is None
+        artifacts = tuple(dict.fromkeys(path for result in results for path in result.artifacts))
+        with_model = any(stop.node.kind == "agent" for stop in preparation.graph.work())
+        execution = self._ledger.finish(
+            books.execution_id, success=success, outputs=outputs, adaptations=tracker.adaptations,
+            artifacts=artifacts, error=error, cost_usd=None if with_model else 0.0,
+        )  # fmt: skip
+        books.log.finish(
+            status="completed" if success else "failed",
+            outcome="success" if success else "failure",
+            reason=error or f"{counted(results)}, and the outputs fit their schema",
+        )
+        if success:
+            self._remember(skill, preparation.task)
+        work_dir = None if preparation.work_dir is None else str(preparation.work_dir)
+        result = ExecutionResult(
+            run_id=books.run_id, execution_id=books.execution_id, skill_used=skill.name,
+            version=skill.version, confidence=books.confidence, success=success,
+            adaptations=tracker.adaptations, outputs=outputs, artifacts=artifacts,
+            duration_seconds=execution.duration_seconds or 0.0, cost_usd=execution.cost_usd, error=error,
+            work_dir=work_dir, nodes=results, warnings=tuple(warnings_of(skill)),
+        )  # fmt: skip
+        _tell_end(result, callbacks)
+        return result
+
+    def _outputs(self, preparation: Preparation, walk: Walk) -> tuple[dict[str, Json], str | None]:
+        """Return the skill's outputs, and what is wrong with them."""
+        try:
+            outputs = collect_outputs(preparation.skill, preparation.inputs, walk.results_in(""))
+        except UnresolvedError as error:
+            return {}, error.message
+        return outputs, output_problem(preparation.skill, outputs)
+
+    def _remember(self, skill: Skill, task: str) -> None:
+        if skill.id and task.strip() and task not in skill.examples:
+            self._skills.add_example(f"{skill.name}@{skill.version}", task)
+
+
+def _tell_end(result: ExecutionResult, callbacks: ExecutionCallbacks) -> None:
+    if result.adaptations:
+        changes = [asdict(one) for one in result.adaptations]
+        callbacks.tell("SKILL_ADAPTED", skill_name=result.skill_used, adaptations=changes)
+    callbacks.tell(
+        "SKILL_EXECUTION_COMPLETE", skill_name=result.skill_used, success=result.success,
+        duration_seconds=result.duration_seconds, cost_usd=result.cost_usd, adapted=result.adapted,
+    )  # fmt: skip
+
+
+def passed_variables() -> tuple[str, ...]:
+    """Return the names of environment variables that the user wants to pass on to code."""
+    names = os.environ.get(PASSED_VARIABLES, "")
+    return tuple(name.strip().upper() for name in names.split(",") if name.strip())
+
+
+def _task(context: Mapping[str, Json]) -> str:
+    return str(context.get("task") or "")
+
+
+def _inputs(context: Mapping[str, Json]) -> Mapping[str, Json]:
+    inputs = context.get("inputs") or {}
+    if not isinstance(inputs, Mapping):
+        raise UsageError("the inputs of a task are values by name", hint='give {"inputs": {"name": value}}')
+    return inputs
+
+
+def _refuse_resume(execution: Execution, skill: Skill) -> None:
+    if (execution.skill, execution.version) != (skill.name, skill.version):
+        raise UsageError(
+            f"execution {execution.id[:13]} is one of {execution.skill}@{execution.version},"
+            f" not of {skill.name}@{skill.version}",
+            hint=f"resume it with --use-skill {execution.skill}@{execution.version}",
+        )
+    if execution.success:
+        raise UsageError(f"execution {execution.id[:13]} has succeeded: there is nothing to go on with")
+    if execution.run_id is None:
+        raise NotFoundError(f"execution {execution.id[:13]} has no run to go on with")
+
+
+def _confirm_uncertain(progress: Progress, preparation: Preparation, callbacks: ExecutionCallbacks) -> None:
+    """Ask about changes that began and never ended: they may have been made."""
+    for key in progress.uncertain:
+        stop = preparation.graph.stops.get(key)
+        if stop is None:
+            continue
+        what = f"{key} ({stop.node.tool or stop.node.title})"
+        question = f"{what} was under way when the execution stopped and may have been done. Do it again?"
+        if callbacks.approve is None or not callbacks.approve(question, key):
+            raise ExecutionError(
+                f"{what} was under way when the execution stopped and may have been done",
+                hint="see whether it was; resume on a terminal to do it again, or start anew",
+            )

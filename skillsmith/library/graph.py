@@ -1,0 +1,147 @@
+"""The graph that an execution walks: a skill's nodes with those of its sub-skills in their place.
+
+A node's key is its id, inside a sub-skill ``NODE/ID``. A sub-skill is entered at ``NODE/``, where its inputs
+are bound, and left at ``NODE``, whose result is the sub-skill's outputs; so whatever needs the node waits
+for all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+
+from skillsmith.errors import ExecutionError
+from skillsmith.library.bindings import sources
+from skillsmith.library.conditions import names_in
+from skillsmith.library.inputs import missing_inputs
+from skillsmith.library.skill_reader import SkillReader
+from skillsmith.library.validation import bindings_of, expressions_of
+from skillsmith.models import FromNode, Json, Node, Skill
+
+MAX_DEPTH = 8
+"""Sub-skills inside sub-skills; deeper is a circle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """One stop on the way through a graph.
+
+    Args:
+        key: Unique in the execution.
+        node: The node.
+        scope: Key prefix of the skill that the node belongs to: "" or ``n4/``.
+        after: Keys that must be settled before.
+        uses: Those of them whose result it reads.
+        enters: The sub-skill whose inputs are bound here.
+        leaves: The sub-skill whose outputs are collected here.
+    """
+
+    key: str
+    node: Node
+    scope: str = ""
+    after: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
+    enters: Skill | None = None
+    leaves: Skill | None = None
+
+    @property
+    def inner(self) -> str:
+        """The scope inside the sub-skill that begins or ends here."""
+        return f"{self.scope}{self.node.id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All stops by key, and the skill of each scope."""
+
+    stops: Mapping[str, Stop] = field(default_factory=dict)
+    skills: Mapping[str, Skill] = field(default_factory=dict)
+
+    def sorter(self) -> TopologicalSorter[str]:
+        """Return a prepared sorter over the stops."""
+        sorter = TopologicalSorter({key: stop.after for key, stop in self.stops.items()})
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            circle = " → ".join(reversed(error.args[1]))
+            raise ExecutionError(f"the nodes wait for each other: {circle}") from error
+        return sorter
+
+    def work(self) -> Iterator[Stop]:
+        """Yield the stops where something is done: all but entries and exits of sub-skills."""
+        return (stop for stop in self.stops.values() if not stop.enters and not stop.leaves)
+
+
+def build_graph(skill: Skill, skills: SkillReader) -> Graph:
+    """Return the graph of a skill with its sub-skills in place.
+
+    Args:
+        skill: The skill.
+        skills: Where sub-skills are found.
+
+    Raises:
+        NotFoundError: A sub-skill is not in the library.
+        ExecutionError: The nodes or sub-skills go round in a circle, or a sub-skill lacks an input.
+    """
+    stops: dict[str, Stop] = {}
+    known = {"": skill}
+    _expand(skill, "", frozenset(), skills, stops, known)
+    graph = Graph(stops, known)
+    graph.sorter()
+    return graph
+
+
+def _expand(
+    skill: Skill,
+    scope: str,
+    entry: frozenset[str],
+    skills: SkillReader,
+    stops: dict[str, Stop],
+    known: dict[str, Skill],
+) -> None:
+    if scope.count("/") > MAX_DEPTH:
+        raise ExecutionError(
+            f"skill {skill.name!r} contains itself", hint="take the circle out of its sub-skills"
+        )
+    ids = {node.id for node in skill.nodes}
+    for node in skill.nodes:
+        uses = frozenset(scope + name for name in _uses(node) & ids)
+        after = uses | {scope + name for name in node.after} | entry
+        key = scope + node.id
+        if node.kind != "skill":
+            stops[key] = Stop(key=key, node=node, scope=scope, after=after, uses=uses)
+            continue
+        child = skills.get(node.tool or "")
+        _refuse_unbound(node, child)
+        enters = Stop(key=f"{key}/", node=node, scope=scope, after=after, uses=uses, enters=child)
+        stops[enters.key] = enters
+        known[enters.inner] = child
+        _expand(child, enters.inner, frozenset({enters.key}), skills, stops, known)
+        inner = frozenset(other for other in stops if other.startswith(enters.inner))
+        stops[key] = Stop(key=key, node=node, scope=scope, after=inner, leaves=child)
+
+
+def _uses(node: Node) -> set[str]:
+    """Return ids of the nodes whose results a node reads, in bindings and in expressions."""
+    used = {
+        source.node
+        for _, binding in bindings_of(node)
+        for source in sources(binding)
+        if isinstance(source, FromNode)
+    }
+    for _, expression in expressions_of(node):
+        used |= names_in(expression)
+    return used
+
+
+def _refuse_unbound(node: Node, child: Skill) -> None:
+    given: dict[str, Json] = dict.fromkeys(node.arguments)
+    missing = missing_inputs(child, given)
+    unknown = sorted(set(given) - {variable.name for variable in child.variables})
+    if missing:
+        raise ExecutionError(f"node {node.id} gives skill {child.name!r} no {', '.join(missing)}")
+    if unknown:
+        raise ExecutionError(
+            f"node {node.id} gives skill {child.name!r} {', '.join(unknown)}, which it does not take"
+        )

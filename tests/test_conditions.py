@@ -1,0 +1,95 @@
+"""Conditions and checks: what they can say, and what they cannot reach."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skillsmith.errors import ExecutionError
+from skillsmith.library.conditions import Surroundings, holds, names_in
+
+SEEN = Surroundings(
+    inputs={"region": "EMEA", "limit": 3},
+    results={"n1": {"total": 5, "items": [{"a": 1}], "ok": False}, "n2": "plain text"},
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ('region == "EMEA" and n1.total > limit', True),
+        ("n1.items[0].a == 1", True),
+        ('n1["total"] == 5 and results["n1"].total == 5', True),
+        ("inputs.limit in [1, 2, 3]", True),
+        ('"total" in n1 and not n1.ok', True),
+        ('contains(lower(n2), "plain")', True),
+        ("len(n1.items) > 1 or limit > 10", False),
+        ("any_missing if false else true", True),
+        ("sum([item.a for item in n1.items]) == 1", True),
+        ('n1 == {"total": 5, "items": [{"a": 1}], "ok": false}', True),
+    ],
+)
+def test_expressions_read_inputs_and_results(expression: str, expected: bool) -> None:
+    """Operators, fields, items and the listed functions work on inputs and results."""
+    assert holds(expression, SEEN) is expected
+
+
+def test_checks_look_at_files(tmp_path: Path) -> None:
+    """Existence, size, text, columns and rows of files in the work folder can be checked."""
+    (tmp_path / "out.csv").write_text("region,total\nEMEA,1\nAPAC,2\n")
+    seen = Surroundings(inputs={"path": "out.csv"}, work_dir=tmp_path)
+    assert holds('exists(path) and size(path) > 10 and columns(path) == ["region", "total"]', seen)
+    assert holds('rows(path) == 2 and contains(text(path), "APAC") and not exists("no.csv")', seen)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "().__class__.__bases__",
+        "len.__class__",
+        "region.upper()",
+        "n1.items()",
+        "n1._fields",
+        "__import__('os')",
+        "open('/etc/passwd')",
+        "2 ** 99999999",
+        "'a' * 10 ** 9",
+        "unknown > 1",
+        "1 / 0",
+        "region > 1",
+        "limit",
+        "lower",
+        "x = 3",
+        "",
+        "size('no.csv') > 1",
+        "import os",
+    ],
+)
+def test_everything_else_is_one_clear_error_or_a_plain_value(expression: str) -> None:
+    """Neither Python's inside nor endless work can be reached; what fails says which expression."""
+    if expression == "limit":
+        assert holds(expression, SEEN) is True
+        return
+    with pytest.raises(ExecutionError) as caught:
+        holds(expression, SEEN)
+    assert expression in caught.value.message
+
+
+def test_names_are_found_wherever_they_stand() -> None:
+    """Names of inputs and nodes are found, also as items; functions and own variables are not names."""
+    assert names_in('results["n3"].x > n1.total and lower(region) == "x"') == {"n3", "n1", "region"}
+    assert names_in("[row.a for row in n1.rows]") == {"n1"}
+    with pytest.raises(ExecutionError, match="valid expression"):
+        names_in("a b")
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_no_text_breaks_the_evaluator(text: str) -> None:
+    """Any text is either evaluated to a truth value or refused with our own error."""
+    with contextlib.suppress(ExecutionError):
+        assert holds(text, SEEN) in (True, False)
