@@ -1,0 +1,202 @@
+"""Settings and the one composition root: every face opens a file here and finds its services here.
+
+Services are built on first use, so that a command which reads one table pays for one table.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from skillsmith.db import Database
+from skillsmith.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from skillsmith.blobs import BlobStore
+    from skillsmith.events import EventLog
+    from skillsmith.files import FileRepository
+    from skillsmith.library.executor import SkillExecutor
+    from skillsmith.library.extractor import SkillExtractor
+    from skillsmith.library.ledger import ExecutionLedger
+    from skillsmith.library.matcher import SkillMatcher
+    from skillsmith.library.repository import SkillRepository
+    from skillsmith.library.vectors import VectorIndex
+    from skillsmith.models import Embedder, ToolSource
+    from skillsmith.runs import MessageRepository, RunRepository
+
+FILE_NAME: Final = "skillsmith.db"
+PATH_VARIABLE: Final = "SKILLSMITH_DB"
+DATA_FOLDER: Final = "skillsmith-cli"
+
+_INSTALLED: Final = object()
+"""Stands for: whichever embedding model is installed."""
+
+
+def default_path() -> Path:
+    """Return the file that is used when none is named.
+
+    ``SKILLSMITH_DB``, else ``./skillsmith.db`` if it is there, else one in the platform's user data folder.
+    """
+    named = os.environ.get(PATH_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    local = Path(FILE_NAME)
+    if local.exists():
+        return local
+    from platformdirs import user_data_path  # noqa: PLC0415  (15 ms; only without a named or local file)
+
+    return user_data_path(DATA_FOLDER, appauthor=False) / FILE_NAME
+
+
+class Workspace:
+    """One skillsmith file with its services; close it, or use it as a context manager.
+
+    Like its connection it belongs to one thread.
+
+    Args:
+        db: The open database.
+        embedder: The embedding model; left out, the installed one; None: text search alone.
+    """
+
+    def __init__(self, db: Database, *, embedder: object = _INSTALLED) -> None:
+        self.db = db
+        self._embedder = embedder
+
+    @property
+    def path(self) -> str:
+        """The file's path, or ``:memory:``."""
+        return self.db.path
+
+    @cached_property
+    def runs(self) -> RunRepository:
+        """Runs and steps."""
+        from skillsmith.runs import RunRepository  # noqa: PLC0415  (built on first use)
+
+        return RunRepository(self.db)
+
+    @cached_property
+    def messages(self) -> MessageRepository:
+        """Messages, streamed."""
+        from skillsmith.runs import MessageRepository  # noqa: PLC0415  (built on first use)
+
+        return MessageRepository(self.db)
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The append-only event log."""
+        from skillsmith.events import EventLog  # noqa: PLC0415  (built on first use)
+
+        return EventLog(self.db)
+
+    @cached_property
+    def files(self) -> FileRepository:
+        """Files of runs, version by version."""
+        from skillsmith.files import FileRepository  # noqa: PLC0415  (built on first use)
+
+        return FileRepository(self.db)
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """Content by digest."""
+        from skillsmith.blobs import BlobStore  # noqa: PLC0415  (built on first use)
+
+        return BlobStore(self.db)
+
+    @cached_property
+    def skills(self) -> SkillRepository:
+        """The skill library."""
+        from skillsmith.library.repository import SkillRepository  # noqa: PLC0415  (built on first use)
+
+        return SkillRepository(self.db)
+
+    @cached_property
+    def ledger(self) -> ExecutionLedger:
+        """What executions of skills did."""
+        from skillsmith.library.ledger import ExecutionLedger  # noqa: PLC0415  (built on first use)
+
+        return ExecutionLedger(self.db)
+
+    @cached_property
+    def embedder(self) -> Embedder | None:
+        """The embedding model, or None when none is installed."""
+        if self._embedder is not _INSTALLED:
+            return self._embedder  # type: ignore[return-value]  # checked by open_workspace's signature
+        from skillsmith.library.embedding import open_embedder  # noqa: PLC0415  (built on first use)
+
+        return open_embedder()
+
+    @cached_property
+    def vectors(self) -> VectorIndex:
+        """The vectors of the skills."""
+        from skillsmith.library.vectors import VectorIndex  # noqa: PLC0415  (built on first use)
+
+        return VectorIndex(self.db, self.embedder)
+
+    @cached_property
+    def matcher(self) -> SkillMatcher:
+        """Finds the skill for a task, or says that none fits."""
+        from skillsmith.library.matcher import SkillMatcher  # noqa: PLC0415  (built on first use)
+
+        return SkillMatcher(self.db, self.skills, self.vectors)
+
+    @cached_property
+    def extractor(self) -> SkillExtractor:
+        """Makes skills from runs."""
+        from skillsmith.library.extractor import SkillExtractor  # noqa: PLC0415  (built on first use)
+
+        return SkillExtractor(self.db)
+
+    def executor(self, *, tools: ToolSource | None = None, work_dir: Path | None = None) -> SkillExecutor:
+        """Return an executor of skills.
+
+        Args:
+            tools: Where ``tool`` nodes find their tools.
+            work_dir: Folder the skill's code works in; None: a new one for each execution.
+        """
+        from skillsmith.capture.redact import redact_event  # noqa: PLC0415  (only to execute)
+        from skillsmith.library.executor import SkillExecutor  # noqa: PLC0415  (built on first use)
+
+        return SkillExecutor(self.db, tools=tools, work_dir=work_dir, redact=redact_event)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_workspace(
+    path: str | Path | None = None,
+    *,
+    readonly: bool = False,
+    create: bool = True,
+    _embedder: Embedder | object | None = _INSTALLED,
+) -> Workspace:
+    """Open a skillsmith file, making it when it is not there.
+
+    Args:
+        path: The file, or ``:memory:``; None: see ``default_path``.
+        readonly: Open without the right to write.
+        create: Whether a missing file is made.
+        _embedder: Takes the place of the installed embedding model, for tests.
+
+    Raises:
+        NotFoundError: The file is not there and may not be made.
+        StorageError: The file cannot be opened.
+    """
+    chosen = Path(default_path() if path is None else path)
+    if str(chosen) != ":memory:" and (readonly or not create) and not chosen.exists():
+        raise NotFoundError(
+            f"there is no database at {chosen}",
+            hint="`skillsmith ingest PATH` makes one; --db or SKILLSMITH_DB names another",
+        )
+    return Workspace(Database(chosen, readonly=readonly), embedder=_embedder)

@@ -1,0 +1,102 @@
+"""Tests of what people meet on a terminal: colours, tables, questions; on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_process import Cli, code_skill, fill, order_run, tool_skill, write_json
+
+pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Return a command line with a run, a skill and one in quarantine."""
+    line = Cli(tmp_path, tmp_path / "x.db")
+    assert line("ingest", write_json(tmp_path / "log.json", [order_run(1)])).code == 0
+    fill(line, tool_skill(), replace(code_skill("foreign"), state="quarantined"))
+    return line
+
+
+def _on_terminal(cli: Cli, *words: object, typed: str = "", **environment: str) -> tuple[int, str]:
+    """Run a command on a terminal of 100 columns and return exit code and screen text."""
+    ours, theirs = pty.openpty()
+    settings = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment}
+    process = subprocess.Popen(
+        cli.line(*words), cwd=cli.folder, env=cli.environment(**settings), stdin=theirs, stdout=theirs,
+        stderr=theirs, close_fds=True, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    screen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            screen += chunk
+    except OSError:  # Linux reports a closed terminal as an input/output error
+        assert sys.platform != "darwin"
+    os.close(ours)
+    return process.wait(30), screen.decode()
+
+
+def test_tables_are_coloured_and_fit(cli: Cli) -> None:
+    """A list on a terminal is a coloured table that is not wider than the screen."""
+    code, screen = _on_terminal(cli, "list")
+    assert code == 0
+    assert "\x1b[" in screen
+    assert "cancel_order" in screen
+
+
+def test_no_color_on_a_terminal(cli: Cli) -> None:
+    """``NO_COLOR`` is obeyed."""
+    _, screen = _on_terminal(cli, "list", NO_COLOR="1")
+    assert "\x1b[3" not in screen
+
+
+def test_code_is_highlighted(cli: Cli) -> None:
+    """Code templates are highlighted."""
+    _, screen = _on_terminal(cli, "show", "foreign")
+    assert "\x1b[" in screen.split("Steps", 1)[1]
+
+
+def test_json_is_the_same_on_a_terminal(cli: Cli) -> None:
+    """``--json`` has no colours on a terminal either, only line breaks."""
+    _, screen = _on_terminal(cli, "list", "--json")
+    assert "\x1b" not in screen
+    assert '"items": [' in screen
+
+
+def test_delete_asks(cli: Cli) -> None:
+    """On a terminal deleting asks; only a yes deletes."""
+    code, screen = _on_terminal(cli, "delete", "cancel_order", typed="n\n")
+    assert (code, "delete cancel_order with all its versions?" in screen) == (5, True)
+    assert len(cli.json("list")["items"]) == 2
+    code, _ = _on_terminal(cli, "delete", "cancel_order", typed="y\n")
+    assert code == 0
+    assert len(cli.json("list")["items"]) == 1
+
+
+def test_trust_shows_the_code_and_asks(cli: Cli) -> None:
+    """On a terminal trusting shows the skill's code before it asks."""
+    code, screen = _on_terminal(cli, "trust", "foreign", typed="n\n", NO_COLOR="1")
+    assert code == 5
+    assert screen.index("greeting.txt") < screen.index("trust foreign@1?")
+    assert cli.json("show", "foreign")["state"] == "quarantined"
+    code, _ = _on_terminal(cli, "trust", "foreign", typed="y\n")
+    assert code == 0
+    assert cli.json("show", "foreign")["state"] == "trusted"
+
+
+def test_a_log_cannot_steer_the_terminal(cli: Cli) -> None:
+    """Escape sequences in a log are shown harmlessly."""
+    record = order_run(2)
+    record["messages"][1]["content"] = "evil \x1b]0;title\x07\x1b[2J text"
+    run = cli.json("ingest", write_json(cli.folder / "evil.json", [record]))["runs"][0]["id"]
+    _, screen = _on_terminal(cli, "timeline", run)
+    assert "\x1b]0" not in screen
+    assert "\x1b[2J" not in screen
+    assert "evil �]0;title��[2J text" in screen
