@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skillsmith.workspace import Workspace, open_workspace
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Workspace": "skillsmith.workspace",
     "open_workspace": "skillsmith.workspace",
@@ -20,8 +22,6 @@ __all__ = ["Workspace", "__version__", "open_workspace"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("skillsmith-cli")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'skillsmith' has no attribute {name!r}")

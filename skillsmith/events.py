@@ -261,7 +261,7 @@ def dump_json(value: Json) -> str:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # lone surrogates, huge integers, keys of other types, cycles, very deep nesting
-        return " " + json.dumps(_plain(value, ()), ensure_ascii=False)
+        return " " + json.dumps(_plain(value, ()), ensure_ascii=False, separators=(",", ":"))
 
 
 def load_json(text: str) -> Json:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
+from skillsmith.chains import chain
 from skillsmith.db import Database, Row, page
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.events import EventLog, dump_json, load_json, storable
@@ -125,7 +126,12 @@ class RunRepository:
         return {row[0]: row[1] for row in rows}
 
     def ingest(
-        self, record: RunRecord, *, path: str | None = None, outcome: Outcome | None = None
+        self,
+        record: RunRecord,
+        *,
+        path: str | None = None,
+        outcome: Outcome | None = None,
+        original: RunRecord | None = None,
     ) -> Ingested:
         """Store a run that an importer read; what is already there adds nothing.
 
@@ -133,10 +139,11 @@ class RunRepository:
             record: The whole run.
             path: Where it was read, for people.
             outcome: Overrides what the log says.
+            original: The run before secrets were taken out: what it is known again by.
         """
-        links = chain(record)
+        links = chain(original or record)
         with self._db.transaction():
-            known = self._known(links)
+            known = self._known(links) or self._longer(record, links[-1])
             if known is None:
                 pk, have = self._insert(record, path), 0
             else:
@@ -162,6 +169,20 @@ class RunRepository:
                 some,
             )
             if row is not None:
+                return row
+        return None
+
+    def _longer(self, record: RunRecord, link: str) -> Row | None:
+        """Find the stored run of which this log is an earlier copy."""
+        if record.native_id is None or not record.events:
+            return None
+        rows = self._db.all(
+            "SELECT pk, events FROM runs WHERE source = ? AND native_id = ? AND events > ?",
+            (record.source, record.native_id, len(record.events)),
+        )
+        for row in rows:
+            begun = tuple(islice(self._log.replay(row["pk"]), len(record.events)))
+            if chain(replace(record, events=begun))[-1] == link:
                 return row
         return None
 
@@ -329,30 +350,6 @@ _FIGURES = (
     "agents", "events", "messages", "tool_calls", "code_blocks", "failed_code_blocks", "duration_seconds",
     "tokens", "cost_usd", "dropped",
 )  # fmt: skip
-
-
-def chain(record: RunRecord) -> list[str]:
-    """Return the chain digest after each event; equal prefixes of two logs give equal links.
-
-    The first link also covers format and native id, so that two runs of one task are never confused.
-    """
-    state = sha256(f"{record.source}\0{record.native_id or ''}".encode("utf-8", "replace"))
-    links = [state.hexdigest()]
-    for event in record.events:
-        state.update(_fingerprint(event))
-        links.append(state.hexdigest())
-    return links
-
-
-def _fingerprint(event: Event) -> bytes:
-    tool, code = event.tool, event.code
-    parts = (
-        event.kind, event.record_id, event.at, event.role, event.agent, event.recipient, event.content,
-        event.reasoning, tool and (tool.name, tool.call_id, tool.arguments, tool.result),
-        code and (code.language, code.text, code.exit_code, code.output),
-        None if event.record_id else event.data and dump_json(dict(event.data)),
-    )  # fmt: skip
-    return repr(parts).encode("utf-8", "replace")
 
 
 def _merged(counts: str, more: Iterable[str]) -> str:

@@ -73,13 +73,13 @@ class Cli:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def json(self, *words: object, **environment: str) -> Any:
-        """Run a command that must succeed and return its document."""
-        result = self(*words, "--json", **environment)
+        """Run a command that must succeed and return its document; in this process if it has no settings."""
+        result = self(*words, "--json", **environment) if environment else self.inside(*words, "--json")
         assert result.code == 0, result
         return result.document
 
     def inside(self, *words: object) -> Result:
-        """Run a command inside this process, for long tables of command lines; ``--db`` is added."""
+        """Run a command inside this process, which takes a tenth of the time; ``--db`` is added."""
         stdout, stderr = io.StringIO(), io.StringIO()
         line = ["--db", str(self.db), *map(str, words)]
         with contextlib.chdir(self.folder), redirect_stdout(stdout), redirect_stderr(stderr):

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from cli_process import Cli, order_run, write_json
+from cli_process import Cli, fill, order_run, tool_skill, write_json
 
 from skillsmith.cli.app import COMMANDS, GROUPS
 
@@ -143,6 +143,32 @@ def test_errors_of_a_process(cli: Cli, words: tuple[str, ...], code: int) -> Non
     """A real process ends with the same exit code and the same one line."""
     result, inside = cli(*words), cli.inside(*words)
     assert (result.code, result.stdout, result.stderr) == (code, "", inside.stderr)
+
+
+def test_every_command_works_as_a_process(tmp_path: Path) -> None:
+    """Every command, as a real process, succeeds and prints exactly one JSON document."""
+    line = Cli(tmp_path, tmp_path / "x.db")
+    log = write_json(tmp_path / "log.json", [order_run(1), order_run(2)])
+    run = line.json("ingest", log)["runs"][0]["id"]
+    fill(line, tool_skill("first"), tool_skill("second"))
+    commands: list[tuple[object, ...]] = [
+        ("ingest", log), ("runs",), ("timeline", run), ("artifacts", run),
+        ("mark", run, "--outcome", "success"), ("extract", run, "--name", "third"), ("list",),
+        ("show", "third", "--why"),
+        ("match", "cancel order ORD-7001", "--min-confidence", "0"),
+        ("run", "cancel order ORD-7001", "--use-skill", "first", "--dry-run"), ("executions", "first"),
+        ("stats", "first"), ("export", "first", "-o", "out"), ("delete", "first", "--yes"), ("import", "out"),
+        ("trust", "first"), ("verify",), ("verify", "out"), ("reindex",), ("doctor",), ("backup", "copy.db"),
+        ("model", "status"),
+    ]  # fmt: skip
+    missing = {
+        name for name in COMMANDS if not any(" ".join(map(str, words)).startswith(name) for words in commands)
+    }
+    assert missing == {"demo", "model install"}
+    for words in commands:
+        result = line(*words, "--json", SKILLSMITH_MODEL_DIR=str(tmp_path / "no models"))
+        assert (result.code, result.stderr) == (0, ""), (words, result)
+        assert isinstance(result.document, dict), words
 
 
 def test_missing_file_is_not_made_by_reading(cli: Cli, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli_process import Cli, code_skill, fill, order_run, tool_skill, write_json
+from cli_process import TOOLS, Cli, code_skill, fill, order_run, tool_skill, write_json
 
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 
@@ -89,6 +89,23 @@ def test_trust_shows_the_code_and_asks(cli: Cli) -> None:
     code, _ = _on_terminal(cli, "trust", "foreign", typed="y\n")
     assert code == 0
     assert cli.json("show", "foreign")["state"] == "trusted"
+
+
+def test_running_what_was_found_asks(cli: Cli) -> None:
+    """On a terminal the skill that was found and its inputs are shown before anything runs."""
+    (cli.folder / "shop.py").write_text(TOOLS)
+    task = "I am ann@example.org. Please cancel order ORD-8001: changed her mind."
+    settings = {"SKILLSMITH_MODEL_DIR": str(cli.folder / "no models"), "NO_COLOR": "1"}
+    words = ("run", task, "--tools", "shop.py")
+    code, screen = _on_terminal(cli, *words, typed="n\n", **settings)
+    assert code == 5
+    assert "run cancel_order@1 (" in screen
+    assert "order_id=ORD-8001" in screen
+    assert cli.json("executions", "cancel_order")["items"] == []
+    code, screen = _on_terminal(cli, *words, typed="y\n", **settings)
+    assert code == 0
+    assert "status = cancelled" in screen
+    assert "adapted reason: ordered by mistake → changed her mind" in screen
 
 
 def test_a_log_cannot_steer_the_terminal(cli: Cli) -> None:

@@ -221,3 +221,36 @@ def test_real_successful_runs_give_proven_skills(db: Database) -> None:
             continue
         proven += skill.state == "proven"
     assert proven >= 0.95 * len(successes), sys.version
+
+
+def test_the_absolute_work_folder_of_a_run_is_not_tied_into_its_skill(db: Database, folder: Path) -> None:
+    """Code that names its own folder is replayed in the scratch folder, and leaves the run's folder alone."""
+    block = f"with open({str(folder / 'made.txt')!r}, 'w') as target:\n    target.write('made')\n"
+    run = captured(Path(db.path), folder, block, task="Make made.txt")
+    (folder / "made.txt").unlink()
+    skill = SkillExtractor(db).extract([run], name="make").skill
+    assert skill.state == "proven", skill.proofs
+    assert not (folder / "made.txt").exists()
+    assert str(folder) not in [one.default for one in skill.variables]
+
+
+def test_blocks_that_share_names_become_one_node(db: Database, folder: Path) -> None:
+    """Notebook-like blocks run in one process: a later one finds what an earlier one defined."""
+    from skillsmith.models import CodeUse  # noqa: PLC0415
+
+    texts = (
+        "numbers = [3, 4]\n",
+        "with open('sum.txt', 'w') as target:\n    target.write(str(sum(numbers)))\n",
+    )
+    events = [
+        event
+        for number, text in enumerate(texts)
+        for event in (
+            Event(kind="code", code=CodeUse(text=text, call_id=str(number))),
+            Event(kind="code_result", code=CodeUse(call_id=str(number), exit_code=0, output="")),
+        )
+    ]
+    run = ingest(db, RunRecord(source="multi-agent", events=tuple(events), task="sum", outcome="success"))
+    skill = SkillExtractor(db).extract([run], name="sum", replay=True).skill
+    assert len(skill.nodes) == 1
+    assert [proof.passed for proof in skill.proofs] == [True, True]

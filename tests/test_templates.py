@@ -5,6 +5,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from code_values import JSON, MARK, VALUES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,42 +26,6 @@ from skillsmith.library.templates import (
     verify_template,
 )
 from skillsmith.models import Slot, Template
-
-MARK = "MARK"
-NUMBER = 987654321
-HARD = [
-    "",
-    "'",
-    '"',
-    "\\",
-    "\n",
-    "{",
-    "}",
-    "{{x}}",
-    '"""',
-    "'''",
-    '\\"',
-    "a\\",
-    "\x00",
-    "\r\n",
-    "é\u2028",
-    "🎈",
-    "7",
-]
-VALUES = st.one_of(
-    st.sampled_from(HARD),
-    st.text(alphabet=st.sampled_from("'\"\\{}\n\r\t$`#% aé7")),
-    st.text(max_size=20),
-)
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-9, 9)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | VALUES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(VALUES, inner, max_size=2),
-    max_leaves=5,
-)
 
 
 def literal_with(code: str, value: object) -> Literal:

@@ -30,6 +30,28 @@ MADE_COLUMNS = (
 )
 
 
+RunsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="RUN", help="A run's id or a unique beginning of it.", show_default=False),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="N", help="The skill's name; else told from what it does.")
+]
+StepsOption = Annotated[str, typer.Option("--steps", metavar="S", help="`all`, or a range like 3-7.")]
+TagsOption = Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Instead of the tags found.")]
+DescriptionOption = Annotated[
+    str | None, typer.Option("--description", metavar="T", help="Instead of the one found.")
+]
+PublicOption = Annotated[bool, typer.Option("--public", help="Mark it as meant for sharing.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Keep it although the library has one like it.")]
+ReplayOption = Annotated[
+    bool, typer.Option("--replay", help="Run its code for the proof, also code of an imported log.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all-successful", help="One skill from each successful run, of RUN… or of all.")
+]
+
+
 @command(
     "skillsmith extract 019ab3 --name refund_booking",
     "skillsmith extract 019ab3 --name plot_spectrum --steps 3-7 --tags plotting,cmb",
@@ -38,27 +60,15 @@ MADE_COLUMNS = (
 def extract(
     session: Session,
     *,
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUN", help="A run's id or a unique beginning of it.", show_default=False),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="N", help="The skill's name; else told from what it does.")
-    ] = None,
-    steps: Annotated[str, typer.Option("--steps", metavar="S", help="`all`, or a range like 3-7.")] = "all",
-    tags: Annotated[
-        str | None, typer.Option("--tags", metavar="A,B", help="Instead of the tags found.")
-    ] = None,
-    description: Annotated[
-        str | None, typer.Option("--description", metavar="T", help="Instead of the one found.")
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Mark it as meant for sharing.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Keep it although the library has one like it.")
-    ] = False,
-    all_successful: Annotated[
-        bool, typer.Option("--all-successful", help="One skill from each successful run, of RUN… or of all.")
-    ] = False,
+    runs: RunsArgument = None,
+    name: NameOption = None,
+    steps: StepsOption = "all",
+    tags: TagsOption = None,
+    description: DescriptionOption = None,
+    public: PublicOption = False,
+    force: ForceOption = False,
+    replay: ReplayOption = False,
+    all_successful: AllOption = False,
 ) -> ExitCode | None:
     """Make a skill from a run: find its inputs, build its steps, prove that they do what the run did.
 
@@ -70,6 +80,7 @@ def extract(
         "description": description,
         "public": public,
         "force": force,
+        "replay": True if replay else None,
     }
     if all_successful:
         return _extract_each(session, runs or (), name, options)
@@ -155,6 +166,8 @@ def _show(out: Output, report: ExtractionReport, document: dict[str, Json]) -> N
     show_steps(out, skill, code=False)
     for reason in report.left_out:
         out.line(f"left out: {reason.subject}: {reason.detail or reason.rule}", style="dim")
+    if skill.state == "draft" and proof is not None and proof.passed:
+        out.note("a draft until its code has run once: --replay runs it in a scratch folder")
     for duplicate in document["duplicates"]:
         out.line(f"also in the library: {duplicate['name']}@{duplicate['version']}", style="yellow")
 

@@ -83,7 +83,7 @@ def ingest(
                 _note_problem(session.out, report, value)
                 continue
             record = value if no_redact else without_secrets(value)
-            done = _store(workspace.runs, record, path=path, outcome=judgement)
+            done = _store(workspace.runs, record, original=value, path=path, outcome=judgement)
             report.runs.append(_ingested_document(done))
             report.events += sum(done.added.values())
             step(1, f"{report.events:,} events")
@@ -145,12 +145,14 @@ def _file_without_secrets(snapshot: FileSnapshot) -> FileSnapshot:
     return snapshot if clean is text else replace(snapshot, content=clean.encode())
 
 
-def _store(runs: RunRepository, record: RunRecord, *, path: str, outcome: Outcome | None) -> Ingested:
+def _store(
+    runs: RunRepository, record: RunRecord, *, original: RunRecord, path: str, outcome: Outcome | None
+) -> Ingested:
     """Store a run; another process's long transaction is waited for beyond the driver's own patience."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return runs.ingest(record, path=path, outcome=outcome)
+            return runs.ingest(record, path=path, outcome=outcome, original=original)
         except StorageError as error:
             if not is_locked(error) or time.monotonic() > give_up:
                 raise

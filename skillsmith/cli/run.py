@@ -16,7 +16,7 @@ from skillsmith.cli.session import Session, command
 from skillsmith.cli.text import duration, money, share, short_id, value_text
 from skillsmith.errors import ExitCode, NoMatchError, UsageError
 from skillsmith.models import Json, Match, Skill, ToolSource
-from skillsmith.output import Output, clean
+from skillsmith.output import Output, clean, shorten
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -204,6 +204,15 @@ def _document(result: ExecutionResult, choice: _Choice) -> dict[str, Json]:
     }
 
 
+def _adaptation_line(adaptation: Mapping[str, Json]) -> str:
+    what = adaptation["type"].replace("_", " ")
+    if adaptation["type"] == "parameter_change":
+        before, after = (shorten(value_text(adaptation[key]), 60) for key in ("before", "after"))
+        what = f"{before} → {after}"
+    reason = f" ({adaptation['reason']})" if adaptation["reason"] else ""
+    return f"{adaptation['target']}: {what}{reason}"
+
+
 def _show(out: Output, document: dict[str, Json]) -> None:
     success = document["success"]
     out.line(
@@ -218,9 +227,7 @@ def _show(out: Output, document: dict[str, Json]) -> None:
     for path in document["artifacts"]:
         out.line(f"made {Path(document['work_dir'] or '') / path}")
     for adaptation in document["adaptations"]:
-        out.line(
-            f"adapted {adaptation['target']}: {adaptation['type']}: {adaptation['reason']}", style="yellow"
-        )
+        out.line(f"adapted {_adaptation_line(adaptation)}", style="yellow")
     out.line(
         f"execution {short_id(document['execution_id'])}, run {short_id(document['run_id'])}", style="dim"
     )

@@ -139,6 +139,8 @@ def _extract(workspace: Workspace, run_id: str, say: Say) -> ExtractionReport:
 
 def _match(workspace: Workspace, say: Say) -> MatchResult:
     workspace.vectors.sync()
+    if workspace.vectors.notice:
+        say(f"\n   ({workspace.vectors.notice})")
     say(f"\n4. MATCH    another task, in other words:\n     “{NEW_TASK}”")
     found = workspace.matcher.match(NEW_TASK)
     for match in found.matches:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
-import orjson
-
 from skillsmith.errors import ExecutionError, InvalidSkillFileError
-from skillsmith.events import parse_json
+from skillsmith.events import dump_json, parse_json
 from skillsmith.models import (
     Between,
     Binding,
@@ -78,7 +76,7 @@ def resolve(binding: Binding, inputs: Mapping[str, Json], results: Mapping[str, 
 
 def as_text(value: Json) -> str:
     """Write a value into text: strings as they are, everything else as compact JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else dump_json(value).lstrip()
 
 
 def _cast(value: Json, cast: str | None) -> Json:
@@ -236,20 +234,33 @@ def sources(binding: Binding) -> Iterator[FromInput | FromNode]:  # noqa: C901  
 
 def rename_nodes(binding: Binding, names: Mapping[str, str]) -> Binding:
     """Return the binding with node ids replaced."""
+    return _replaced(binding, nodes=names, inputs={})
+
+
+def rename_inputs(binding: Binding, names: Mapping[str, str]) -> Binding:
+    """Return the binding with names of inputs replaced, those that are in ``names``."""
+    return _replaced(binding, nodes={}, inputs=names)
+
+
+def _replaced(binding: Binding, *, nodes: Mapping[str, str], inputs: Mapping[str, str]) -> Binding:
+    def again(part: Binding) -> Binding:
+        return _replaced(part, nodes=nodes, inputs=inputs)
+
     match binding:
+        case FromInput(name, cast):
+            return FromInput(inputs.get(name, name), cast)
         case FromNode(node, path, cast):
             steps = tuple(
-                Where(step.field, rename_nodes(step.equals, names)) if isinstance(step, Where) else step
-                for step in path
+                Where(step.field, again(step.equals)) if isinstance(step, Where) else step for step in path
             )
-            return FromNode(names[node], steps, cast)
+            return FromNode(nodes.get(node, node), steps, cast)
         case Text(parts):
-            return Text(tuple(part if isinstance(part, str) else rename_nodes(part, names) for part in parts))
+            return Text(tuple(part if isinstance(part, str) else again(part) for part in parts))
         case ListOf(items):
-            return ListOf(tuple(rename_nodes(item, names) for item in items))
+            return ListOf(tuple(again(item) for item in items))
         case ObjectOf(fields):
-            return ObjectOf(tuple((name, rename_nodes(item, names)) for name, item in fields))
-        case _:
+            return ObjectOf(tuple((name, again(item)) for name, item in fields))
+        case Constant():
             return binding
 
 

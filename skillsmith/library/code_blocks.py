@@ -169,9 +169,8 @@ class _Reader:
             return
         access = access_of(literal, self._calls)
         known = self._present | set(self._block.files_written)
-        found = file_in(
-            literal.value, known, work_dir=self._work_dir, guess=not self._tracked and access != "unknown"
-        )
+        guess = not self._tracked and literal.whole and access != "unknown"
+        found = file_in(literal.value, known, work_dir=self._work_dir, guess=guess)
         if found is None:
             return
         path, offset, length = found

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from skillsmith.errors import UsageError
 from skillsmith.library.code_blocks import Facts
-from skillsmith.library.code_encodings import encode, plain_text
+from skillsmith.library.code_encodings import encode
 from skillsmith.library.code_literals import Literal
+from skillsmith.library.code_words import is_weak
 from skillsmith.library.literals import Occurrence
 from skillsmith.library.templates import place_encoding
 from skillsmith.models import Json, VariableType
@@ -66,20 +67,14 @@ class Drafts:
         return iter(draft for draft in self._all if draft.places)
 
     def add(self, draft: Draft) -> Draft:
-        """Take a draft in, or return the one with the same value and rule of old."""
+        """Take a draft in, or return the one there is already for the same value."""
         for known in self._all:
-            if known.type == draft.type and _key(known.value) == _key(draft.value):
+            if _is_same(known, draft):
                 known.mention = known.mention or draft.mention
                 known.names += [name for name in draft.names if name not in known.names]
                 return known
         self._all.append(draft)
         return draft
-
-    def discard(self, draft: Draft) -> None:
-        """Give a draft's places back."""
-        for place in draft.places:
-            self._taken[place.facts.seq].remove((place.start, place.end))
-        draft.places.clear()
 
     def place(
         self, draft: Draft, facts: Facts, literal: Literal, span: tuple[int, int] | None = None
@@ -108,8 +103,11 @@ class Drafts:
         return self.is_taken(facts, literal.start, max(literal.end, literal.start + 1))
 
 
-def _key(value: Json) -> str:
-    return f"{type(value).__name__}:{value!r}"
+def _is_same(known: Draft, draft: Draft) -> bool:
+    """Whether two drafts are one variable; of short or common values only those said in the same place."""
+    if known.type != draft.type or repr(known.value) != repr(draft.value):
+        return False
+    return known.mention == draft.mention or not is_weak(draft.value)
 
 
 def _is_writable(value: Json, facts: Facts, literal: Literal, start: int, end: int) -> bool:
@@ -133,8 +131,3 @@ def string_literals(facts: Facts) -> Sequence[Literal]:
         and not literal.beside.docstring
         and not literal.format_spec
     ]
-
-
-def same_text(value: Json, literal: Literal) -> bool:
-    """Whether a literal says just what a value says."""
-    return literal.whole and isinstance(literal.value, str) and literal.value == plain_text(value)

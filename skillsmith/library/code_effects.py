@@ -31,7 +31,7 @@ def nondeterminism(tree: ast.Module) -> list[str]:
         tree: The parsed block.
     """
     aliases = _aliases(tree)
-    uses = sorted(_uses(tree, aliases), key=lambda use: use[0])
+    uses = sorted(_uses(tree, aliases), key=lambda use: use[:2])
     seeded = any(name in _SEEDS for _, name, _ in uses)
     notes = []
     for line, name, has_arguments in uses:

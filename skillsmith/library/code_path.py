@@ -18,7 +18,8 @@ SIMILAR = 0.5
 """From this likeness on, a later block counts as another attempt at the same."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_LONGEST = 4000
+_LONGEST = 1500
+"""Tokens compared: the time grows with their square."""
 _INSTALL = re.compile(
     r"\s*(?:!|%)?(?:sudo\s+)?(?:[\w./-]*python[\d.]*\s+-m\s+)?"
     r"(?:pip3?|uv\s+pip|conda|mamba|apt(?:-get)?|npm|brew)\s+(?:-\S+\s+)*(?:install|update|add)\b.*"

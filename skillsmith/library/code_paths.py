@@ -161,9 +161,9 @@ def _lift_format(file: KnownFile, drafts: Drafts, asked: Occurrence) -> bool:
 
 def lift_work_dir(kept: Iterable[Facts], drafts: Drafts, work_dir: str | None) -> Draft | None:
     """Turn the absolute path of the work folder into a variable where the code holds it."""
-    if not work_dir:
+    folder = (work_dir or "").rstrip("/")
+    if not folder:
         return None
-    folder = work_dir.rstrip("/")
     draft = Draft(
         value=folder, type="path", rule="work-dir", names=["work_dir"],
         description="The folder the code works in; '.' in a work folder of its own.",

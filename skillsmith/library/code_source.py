@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 from bisect import bisect_right
 
@@ -15,6 +16,8 @@ from skillsmith.errors import UsageError
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BOM = "\ufeff"
+_WARNINGS = threading.Lock()
+"""Warning filters belong to the whole process; code is rendered in several threads."""
 
 
 class Positions:
@@ -75,7 +78,7 @@ def require_python(code: str, *, subject: str) -> ast.Module:
 
 
 def _parse(code: str) -> ast.Module:
-    with warnings.catch_warnings():
+    with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(code.removeprefix(_BOM))
 

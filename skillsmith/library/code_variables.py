@@ -19,6 +19,7 @@ from skillsmith.library.code_literals import Literal
 from skillsmith.library.code_naming import is_column, names_for
 from skillsmith.library.code_words import (
     Words,
+    distance,
     is_display,
     is_quoted,
     is_supported,
@@ -105,7 +106,7 @@ class _Tracer:
             return None
         first = [mentions[0] for mentions in found]
         ordered = sorted(first, key=lambda mention: mention.start)
-        near = all(b.start - a.end <= _GAP and a.said is b.said for a, b in pairwise(ordered))
+        near = all(b.start - a.end <= _GAP and a.said == b.said for a, b in pairwise(ordered))
         telling = any(not is_weak(item) for item in items) or is_supported(first[0], literal)
         return ordered[0] if near and telling else None
 
@@ -129,12 +130,13 @@ class _Tracer:
         literal, value = candidate.literal, candidate.value
         if literal.beside.dict_key or literal.beside.stored or isinstance(value, list):
             return None
-        for found in self._words.mentions(value, before=candidate.facts.seq):
-            if isinstance(value, str) and self._is_said_value(value, literal, found):
-                return found
-            if not isinstance(value, str) and (not is_weak(value) or is_supported(found, literal)):
-                return found
-        return None
+        mentions = self._words.mentions(value, before=candidate.facts.seq)
+        if isinstance(value, str):
+            return next((found for found in mentions if self._is_said_value(value, literal, found)), None)
+        if not is_weak(value):
+            return mentions[0] if mentions else None
+        near = [(steps, found) for found in mentions if (steps := distance(found, literal)) is not None]
+        return min(near, key=lambda pair: pair[0])[1] if near else None
 
     def _is_said_value(self, value: str, literal: Literal, found: Occurrence) -> bool:
         """Whether words that equal a string are that string's source, and no mere chance."""

@@ -14,6 +14,7 @@ from skillsmith.library.calls import Said
 from skillsmith.library.code_literals import Literal
 from skillsmith.library.effects import name_words
 from skillsmith.library.literals import Occurrence, find, type_of
+from skillsmith.library.mentions import NUMBER_WORDS
 from skillsmith.models import Json
 
 REACH = 6
@@ -21,6 +22,7 @@ REACH = 6
 
 _FILE_OR_URL = re.compile(r"\S*(?:/|@|://)\S*|\S+\.[A-Za-z]\w{0,4}(?!\w)|\d{1,4}(?:[-/.:]\d{1,4}){2,}")
 _NUMBER = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|[.,]\d)")
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(NUMBER_WORDS)})\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z]+")
 _UNIT = re.compile(r"\s?-?\s?([A-Za-z]{2,})")
 _LABEL = re.compile(r"([A-Za-z]{2,})\s*(?:of|=|:|is|to|at|equals|set to)?\s*\Z")
@@ -81,6 +83,8 @@ class Words:
             ]
             if found:
                 return found
+        if re.search(r"[./\s]", text):
+            return []
         other = find(text, heard, before=max((said.seq for said in heard), default=0) + 1)
         return [other] if other else []
 
@@ -97,11 +101,13 @@ def _whole(text: str) -> str:
 def _numbers(said: Said) -> tuple[Occurrence, ...]:
     """Return the numbers in words, but none inside file names, addresses, dates or versions."""
     plain = _FILE_OR_URL.sub(lambda match: "_" * len(match[0]), said.text)
-    return tuple(Occurrence(said, match.start(), match.end()) for match in _NUMBER.finditer(plain))
+    matches = [*_NUMBER.finditer(plain), *_NUMBER_WORD.finditer(plain)]
+    return tuple(Occurrence(said, match.start(), match.end()) for match in matches)
 
 
 def _number(found: Occurrence) -> float:
-    return float(found.said.text[found.start : found.end].replace(",", ""))
+    text = spelled(found).lower()
+    return NUMBER_WORDS.index(text) if text in NUMBER_WORDS else float(text.replace(",", ""))
 
 
 def spelled(found: Occurrence) -> str:
@@ -132,16 +138,30 @@ def is_weak(value: Json) -> bool:
 
 def is_supported(found: Occurrence, literal: Literal) -> bool:
     """Whether a name beside the literal in the code stands near the value in the words."""
-    near = near_words(found)
-    return any(word in near for word in _own_words(literal))
+    return distance(found, literal) is not None
 
 
-def _own_words(literal: Literal) -> Iterator[str]:
+def distance(found: Occurrence, literal: Literal) -> int | None:
+    """Return how far a name beside the literal stands from the value in the words; None beyond reach.
+
+    The literal's own name is always nearer than the function it is given to or other names.
+    """
     beside = literal.beside
-    call = (beside.call or "").rpartition(".")[2]
-    names = [beside.name, *beside.words]
-    if call and not is_display(literal):
-        names.append(call)
+    call = "" if is_display(literal) else (beside.call or "").rpartition(".")[2]
+    own = set(_telling([beside.name]))
+    others = set(_telling([call, *beside.words]))
+    before, after = _around(found)
+    steps = [
+        index + (0 if word in own else REACH)
+        for words in (reversed(before), after)
+        for index, word in enumerate(words)
+        if word in own or word in others
+    ]
+    return min(steps, default=None)
+
+
+def _telling(names: Iterable[str | None]) -> Iterator[str]:
+    """Yield the words of names that can be witnesses, in the singular, and words that mean the same."""
     for name in names:
         for word in name_words(name or ""):
             if len(word) > 2 and word not in _FILLER:  # noqa: PLR2004  (words like "df" witness nothing)
@@ -162,10 +182,15 @@ def is_display(literal: Literal) -> bool:
 
 def near_words(found: Occurrence) -> set[str]:
     """Return the words near a value in what was said, in the singular; the value's own are not among them."""
+    before, after = _around(found)
+    return {*before, *after}
+
+
+def _around(found: Occurrence) -> tuple[list[str], list[str]]:
     text = found.said.text
     before = _WORD.findall(text[: found.start])[-REACH:]
     after = _WORD.findall(text[found.end :])[:REACH]
-    return {stem(word.lower()) for word in [*before, *after]}
+    return [stem(word.lower()) for word in before], [stem(word.lower()) for word in after]
 
 
 def stem(word: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from skillsmith.files import FileRepository
+from skillsmith.library.bindings import rename_inputs, resolve, show
 from skillsmith.library.calls import Said
 from skillsmith.library.codeflow import BlockPlan, CodeBlock, CodePlan, plan_code
 from skillsmith.library.describe import schema_of
@@ -93,7 +94,8 @@ def code_part(
     groups = [list(group) for group in _groups(plan)]
     names = {block.seq: f"n{first + index}" for index, group in enumerate(groups) for block in group}
     renamed = _renamed(plan, taken)
-    nodes = tuple(_node(group, names, renamed) for group in groups)
+    folder = plan.work_dir_variable
+    nodes = tuple(_node(group, names, renamed, folder) for group in groups)
     before = _before(versions, files)
     outputs, bindings = _outputs(plan, nodes, renamed)
     return CodePart(
@@ -101,7 +103,8 @@ def code_part(
         variables=tuple(
             replace(variable, name=renamed.get(variable.name, variable.name))
             for variable in plan.variables
-            if taken.get(variable.name) != variable.default or variable.name not in taken
+            if variable.name != folder
+            and (variable.name not in taken or taken[variable.name] != variable.default)
         ),
         reasons=tuple(_with_node(reason, names) for reason in plan.reasons),
         edges={
@@ -110,7 +113,7 @@ def code_part(
             )
             for node, group in zip(nodes, groups, strict=True)
         },
-        recorded={node.id: _recorded(group) for node, group in zip(nodes, groups, strict=True)},
+        recorded={node.id: _recorded(group, plan) for node, group in zip(nodes, groups, strict=True)},
         files=before,
         artifacts=tuple(_artifacts(plan, before)),
         outputs=outputs,
@@ -194,12 +197,17 @@ def _renamed(plan: CodePlan, taken: Mapping[str, Json]) -> dict[str, str]:
     return renamed
 
 
-def _node(group: Sequence[BlockPlan], names: Mapping[int, str], renamed: Mapping[str, str]) -> Node:
+def _node(
+    group: Sequence[BlockPlan], names: Mapping[int, str], renamed: Mapping[str, str], folder: str | None
+) -> Node:
     head = group[0]
     template = head.template if len(group) == 1 else join_templates(
         [block.template for block in group], separator=SEPARATOR
     )  # fmt: skip
     used = {slot.variable for slot in template.slots}
+    bindings: dict[str, Binding] = {name: FromInput(new) for name, new in renamed.items() if name in used}
+    if folder in used:
+        bindings[folder] = Constant(".")
     return Node(
         id=names[head.seq],
         kind="code",
@@ -207,7 +215,7 @@ def _node(group: Sequence[BlockPlan], names: Mapping[int, str], renamed: Mapping
         agent=head.block.agent,
         language=head.block.language,
         template=template,
-        bindings={name: FromInput(new) for name, new in renamed.items() if name in used},
+        bindings=bindings,
         reads=_uses([use for block in group for use in block.reads], group, renamed),
         writes=_uses([use for block in group for use in block.writes], (), renamed),
         source_seqs=tuple(block.seq for block in group),
@@ -223,25 +231,20 @@ def _uses(
     if len(group) > 1:
         own = {repr(use.path) for block in group for use in block.writes}
     kept = {repr(use.path): use for use in uses if repr(use.path) not in own}
-    return tuple(
-        replace(use, path=FromInput(renamed[use.path.name]))
-        if isinstance(use.path, FromInput) and use.path.name in renamed
-        else use
-        for use in kept.values()
-    )
+    return tuple(replace(use, path=rename_inputs(use.path, renamed)) for use in kept.values())
 
 
 def _title(group: Sequence[BlockPlan]) -> str:
-    made = [as_path(use.path) for block in group for use in block.writes]
+    made = [show_file(use.path) for block in group for use in block.writes]
     language = group[0].block.language
     return (
         f"{language}: write {', '.join(made)}" if made else f"{language}: {_first_line(group[0].block.text)}"
     )
 
 
-def as_path(binding: Binding) -> str:
-    """Write a file's path for people."""
-    return f"{{{binding.name}}}" if isinstance(binding, FromInput) else str(getattr(binding, "value", "…"))
+def show_file(path: Binding) -> str:
+    """Write a file's path for people, without quotes."""
+    return str(path.value) if isinstance(path, Constant) else show(path)
 
 
 def _first_line(text: str) -> str:
@@ -249,7 +252,7 @@ def _first_line(text: str) -> str:
     return next((line for line in lines if line and not line.startswith(("#", "import ", "from "))), "")[:60]
 
 
-def _recorded(group: Sequence[BlockPlan]) -> Recorded:
+def _recorded(group: Sequence[BlockPlan], plan: CodePlan) -> Recorded:
     written: dict[str, str] = {}
     for block in group:
         written |= block.block.files_written
@@ -258,6 +261,7 @@ def _recorded(group: Sequence[BlockPlan]) -> Recorded:
         exit_code=group[-1].block.exit_code,
         output="".join(block.block.output for block in group),
         files=written,
+        places={one.name: one.default for one in plan.variables if one.name == plan.work_dir_variable},
     )
 
 
@@ -290,16 +294,13 @@ def _outputs(
 ) -> tuple[dict[str, Any], dict[str, Binding]]:
     """Return the files that no later block reads, and what the last block prints."""
     read = {repr(use.path) for node in nodes for use in node.reads}
+    defaults = {renamed.get(one.name, one.name): one.default for one in plan.variables}
     bindings: dict[str, Binding] = {}
     for node in nodes:
         for use in node.writes:
             if repr(use.path) not in read:
-                default = next(
-                    (one.default for one in plan.variables
-                     if isinstance(use.path, FromInput) and renamed.get(one.name, one.name) == use.path.name),
-                    getattr(use.path, "value", "file"),
-                )  # fmt: skip
-                bindings[_free(identifier(PurePosixPath(str(default)).stem), bindings)] = use.path
+                stem = PurePosixPath(str(resolve(use.path, defaults, {}))).stem
+                bindings[_free(identifier(stem), bindings)] = use.path
     properties: dict[str, Any] = {name: {"type": "string", "description": "path"} for name in bindings}
     if nodes:
         name = _free("output", bindings)

@@ -54,7 +54,8 @@ def tags(nodes: Iterable[Node], packages: Iterable[str]) -> tuple[str, ...]:
     """Return the words that tools, languages and packages have most in common."""
     counts: Counter[str] = Counter()
     for node in nodes:
-        counts.update(set(name_words(node.tool or "")) - _NO_TAG)
+        words = dict.fromkeys(name_words(node.tool or ""))
+        counts.update(word for word in words if word not in _NO_TAG)
         counts.update([node.language] if node.language else [])
     counts.update(packages)
     return tuple(word for word, _ in counts.most_common(MAX_TAGS) if len(word) > 1)

@@ -57,11 +57,18 @@ class ExecutionLog:
     def begin(self, task: str, *, work_dir: Path | None, metadata: Mapping[str, Json]) -> Run:
         """Create the run with the task as its first message."""
         place = None if work_dir is None else str(work_dir)
+        task = self.clean(task)
         run = self._runs.create(task, source="execution", work_dir=place, metadata=metadata)
         self._open(run)
         if task:
             self._append(Event(kind="message", at=run.started_at, role="user", agent="user", content=task))
         return run
+
+    def clean(self, text: str) -> str:
+        """Return a text without its secrets."""
+        if self._redact is None:
+            return text
+        return self._redact(Event(kind="message", content=text)).content or ""
 
     def reopen(self, run_id: str) -> Run:
         """Go on with a run that was interrupted."""

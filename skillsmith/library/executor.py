@@ -167,7 +167,7 @@ class SkillExecutor:
             metadata={"skill": skill.name, "version": skill.version},
         )  # fmt: skip
         execution_id = self._ledger.start(
-            skill, task=preparation.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
+            skill, task=run.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
         )
         return _Books(
             execution_id=execution_id, run_id=run.id, log=log, progress=Progress(), confidence=confidence,
@@ -288,7 +288,7 @@ class SkillExecutor:
             reason=error or f"{counted(results)}, and the outputs fit their schema",
         )
         if success:
-            self._remember(skill, preparation.task)
+            self._remember(skill, books.log.clean(preparation.task))
         work_dir = None if preparation.work_dir is None else str(preparation.work_dir)
         result = ExecutionResult(
             run_id=books.run_id, execution_id=books.execution_id, skill_used=skill.name,

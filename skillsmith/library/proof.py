@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,6 +38,7 @@ class Recorded:
         exit_code: Of its execution.
         output: What it printed.
         files: Digest by path of the files it left.
+        places: Values of places in the code that an execution fills otherwise: the run's own work folder.
     """
 
     arguments: Mapping[str, Json] | None = None
@@ -46,6 +47,7 @@ class Recorded:
     exit_code: int | None = None
     output: str = ""
     files: Mapping[str, str] | None = None
+    places: Mapping[str, Json] = field(default_factory=dict)
 
 
 def defaults_of(skill: Skill) -> dict[str, Json]:
@@ -112,7 +114,7 @@ def _differing_code(
     if node.template is None:
         return [f"{node.id}: it has no template"]
     try:
-        values = template_values(node, inputs, results)
+        values = template_values(node, inputs, results) | dict(record.places)
     except SkillsmithError as error:
         return [f"{node.id}: {error.message}"]
     problems = verify_template(node.template, values, record.code or "", language=node.language)
