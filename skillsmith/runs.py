@@ -143,7 +143,7 @@ class RunRepository:
         """
         links = chain(original or record)
         with self._db.transaction():
-            known = self._known(links) or self._longer(record, links[-1])
+            known = self._known(links) or self._longer(record)
             if known is None:
                 pk, have = self._insert(record, path), 0
             else:
@@ -172,7 +172,7 @@ class RunRepository:
                 return row
         return None
 
-    def _longer(self, record: RunRecord, link: str) -> Row | None:
+    def _longer(self, record: RunRecord) -> Row | None:
         """Find the stored run of which this log is an earlier copy."""
         if record.native_id is None or not record.events:
             return None
@@ -182,7 +182,7 @@ class RunRepository:
         )
         for row in rows:
             begun = tuple(islice(self._log.replay(row["pk"]), len(record.events)))
-            if chain(replace(record, events=begun))[-1] == link:
+            if chain(replace(record, events=begun))[-1] == chain(record)[-1]:
                 return row
         return None
 

@@ -301,6 +301,7 @@ def tool(node_id: str, *, after: tuple[str, ...] = (), **arguments: Any) -> Node
         (Skill(name="p", nodes=(tool("n1", a=Constant({1: 2})),)), "JSON cannot hold"),
         (Skill(name="p", extras={"a": {1, 2}}), "extras"),
         (Skill(name="p", output_bindings={"r": FromNode("n1")}), "the output r"),
+        (Skill(name="p", outputs={"anyOf": [{"$ref": "http://localhost/x"}]}), "outside of it"),
         (
             Skill(
                 name="p",

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,15 @@ from typing import Any
 import pytest
 import skill_strategies as any_
 from hypothesis import given, settings
+from plot_skill import plot
 
 from skillsmith.db import Database
-from skillsmith.errors import ExitCode, InvalidSkillFileError, NotFoundError, StorageError, UsageError
+from skillsmith.errors import InvalidSkillFileError, NotFoundError, StorageError, UsageError
 from skillsmith.library import exchange
-from skillsmith.library.document import digest_of_document
 from skillsmith.library.exchange import export_skills, import_files, trust
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import MAX_DEPTH, render
-from skillsmith.library.skill_file import MAX_BYTES, read_skill_file
-from skillsmith.library.verify import verify_files, verify_library
-from skillsmith.models import (
-    Constant,
-    FromInput,
-    Node,
-    Proof,
-    Skill,
-    SkillArtifact,
-    Slot,
-    Template,
-    Variable,
-)
+from skillsmith.library.seal import render
+from skillsmith.models import Node, Proof, Skill
 
 
 @pytest.fixture
@@ -45,48 +32,12 @@ def others(tmp_path: Path) -> SkillRepository:
     return SkillRepository(Database(tmp_path / "other.db"))
 
 
-def plot(**fields: Any) -> Skill:
-    """Return a skill with code, a tool, an artifact and a proof."""
-    code = Template(text="print({path})\r\nx = 1", slots=(Slot(variable="path", encoding="python"),))
-    plain: dict[str, Any] = {
-        "name": "plot",
-        "description": "Plots",
-        "variables": (Variable(name="path", type="path", required=True),),
-        "nodes": (
-            Node(
-                id="n1", kind="tool", tool="load", arguments={"p": FromInput("path"), "n": Constant(10**30)}
-            ),
-            Node(id="n2", kind="code", language="python", template=code, after=("n1",)),
-        ),
-        "artifacts": (SkillArtifact(name="a", type="data", content=b"\xff\x00"),),
-        "proofs": (Proof(level="replays", passed=True, compared=2, at=1.0, detail={"dir": "/tmp/q"}),),
-        "examples": ("Plot a.csv",),
-    }
-    return Skill(**(plain | fields))
-
-
-Tamper = Callable[[Callable[[dict[str, Any]], Any]], Path]
-
-
 @pytest.fixture
 def exported(skills: SkillRepository, tmp_path: Path) -> Path:
     """The plot skill as a file."""
     skills.add(plot())
     (file,) = export_skills(skills, ["plot"], tmp_path / "shared")
     return file
-
-
-@pytest.fixture
-def tampered(exported: Path) -> Tamper:
-    """Change the exported file and return it."""
-
-    def change(how: Callable[[dict[str, Any]], Any]) -> Path:
-        document = json.loads(exported.read_text(encoding="utf-8"))
-        how(document)
-        exported.write_text(json.dumps(document), encoding="utf-8")
-        return exported
-
-    return change
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -180,127 +131,11 @@ def test_trust_of_a_version_that_is_older_leaves_the_pointer(others: SkillReposi
     others.add(plot(state="trusted", description="two"))
     assert trust(others, "plot@1").state == "trusted"
     assert others.current_version("plot") == 2
+    others.set_state("plot", "retired")
+    trust(others, "plot@1")
+    assert others.current_version("plot") == 1
     with pytest.raises(NotFoundError):
         trust(others, "nothing")
-
-
-CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "description": lambda document: document.update(description="harmless"),
-    "nodes": lambda document: document["nodes"][1]["template"]["lines"].append("import os"),
-    "version": lambda document: document.update(version=2),
-    "proof": lambda document: document["proof"][0].update(compared=99),
-    "artifacts": lambda document: document["artifacts"][0].update(content=["AAAA"]),
-    "examples": lambda document: document["examples"].append("x"),
-    "public": lambda document: document.update(public=True),
-}
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_tampered_file_is_refused_and_named(
-    tampered: Tamper, skills: SkillRepository, others: SkillRepository, what: str
-) -> None:
-    """Whatever was changed, nothing is imported; who has the original learns what was changed."""
-    file = tampered(CHANGES[what])
-    with pytest.raises(InvalidSkillFileError, match="was changed after its export") as caught:
-        import_files(others, [file])
-    assert str(file) in str(caught.value)
-    assert caught.value.exit_code == ExitCode.REFUSED
-    assert others.names() == []
-    with pytest.raises(InvalidSkillFileError, match=f"was changed in {what} after"):
-        import_files(skills, [file])
-
-
-def reseal(how: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Change a document and make its digest fit, as an attacker would."""
-
-    def change(document: dict[str, Any]) -> None:
-        how(document)
-        document["digest"] = digest_of_document(document)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("how", "problem"),
-    [
-        (lambda document: document["nodes"][0].update(after=["n2"]), "wait for each other"),
-        (lambda document: document["nodes"][0]["arguments"].update(q={"node": "n9", "path": []}), "n9"),
-        (lambda document: document["nodes"][0]["arguments"].update(q={"input": "secret"}), "'secret'"),
-        (lambda document: document.update(variables=[]), "'path', which is not declared"),
-        (lambda document: document.update(name="../../evil"), "name"),
-        (lambda document: document["artifacts"][0].update(path="../../.bashrc"), "outside the work folder"),
-        (lambda document: document["inputs"].update(title="harmless"), "inputs does not agree"),
-        (lambda document: document["nodes"][0].update(optional=False), "nodes does not agree"),
-        (lambda document: document.update(surprise=1), "surprise is not known"),
-        (lambda document: document["nodes"][0].update(kind="magic"), r"nodes\[0\].kind"),
-        (lambda document: document.pop("why"), "lacks 'why'"),
-        (lambda document: document.pop("digest"), None),
-    ],
-)
-def test_an_unsound_file_is_refused_though_its_digest_fits(
-    tampered: Tamper, others: SkillRepository, how: Callable[[dict[str, Any]], Any], problem: str | None
-) -> None:
-    """Cycles, unknown nodes, undeclared variables, escaping paths, false claims: each in one clear line."""
-    if problem is None:
-        file = tampered(lambda document: document.pop("digest"))
-        problem = "no digest"
-    else:
-        file = tampered(reseal(how))
-    with pytest.raises(InvalidSkillFileError, match=problem):
-        import_files(others, [file])
-    assert others.names() == []
-
-
-DEEP = b'{"digest": "x", "extras": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-ODD: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "not JSON"),
-    "text": (b"hello", "not JSON"),
-    "half": (b'{"name": "plot"', "not JSON"),
-    "list": (b"[]", "no digest"),
-    "latin-1": (b'{"name": "\xe4"}', "not UTF-8"),
-    "twice": (b'{"name": "a", "name": "b"}', "'name' stands twice"),
-    "nan": (b'{"x": NaN}', "NaN"),
-    "infinity": (b'{"x": -Infinity}', "Infinity"),
-    "too-large": (b'{"x": 1e999}', "too large"),
-    "endless": (b'{"x": ' + b"9" * 5000 + b"}", "thousands of digits"),
-    "deep": (DEEP, "nested"),
-    "deeper": (b"[" * 200_000, "nested|not JSON"),
-    "half-emoji": (b'{"digest": "x", "name": "\\ud800"}', "JSON cannot"),
-    "other": (b'{"digest": "sha256:00"}', "was changed"),
-}
-
-
-@pytest.mark.parametrize("kind", ODD)
-def test_any_bytes_are_refused_in_one_line(tmp_path: Path, others: SkillRepository, kind: str) -> None:
-    """No input brings a traceback or half a skill."""
-    data, problem = ODD[kind]
-    file = tmp_path / "odd.skill.json"
-    file.write_bytes(data)
-    with pytest.raises(InvalidSkillFileError, match=problem) as caught:
-        import_files(others, [file])
-    assert "\n" not in str(caught.value)
-    assert str(file) in str(caught.value)
-
-
-def test_deep_nesting_is_refused_at_its_limit(skills: SkillRepository, tmp_path: Path) -> None:
-    """What may be stored may be exported and imported, and no deeper."""
-    value: Any = 1
-    for _ in range(MAX_DEPTH - 2):
-        value = [value]
-    skills.add(plot(extras={"deep": value}))
-    files = export_skills(skills, ["plot"], tmp_path / "shared")
-    assert read_skill_file(files[0]).skill.extras == {"deep": value}
-    with pytest.raises(InvalidSkillFileError, match="nested deeper"):
-        skills.add(plot(extras={"deep": [value]}))
-
-
-def test_a_huge_file_is_refused_unread(tmp_path: Path, others: SkillRepository) -> None:
-    """The limit is checked before memory is spent."""
-    file = tmp_path / "huge.skill.json"
-    with file.open("wb") as sparse:
-        sparse.truncate(MAX_BYTES + 1)
-    with pytest.raises(InvalidSkillFileError, match="larger than 64 MB"):
-        import_files(others, [file])
 
 
 def test_a_file_survives_reformatting(exported: Path, others: SkillRepository) -> None:
@@ -438,44 +273,3 @@ def test_a_target_that_is_a_file_is_named(skills: SkillRepository, tmp_path: Pat
 def test_export_leaves_no_other_files(exported: Path) -> None:
     """Writing goes through a partial file that is gone afterwards."""
     assert [path.name for path in exported.parent.iterdir()] == ["plot.skill.json"]
-
-
-def test_a_healthy_library_verifies(db: Database, skills: SkillRepository, exported: Path) -> None:
-    """Everything is counted, nothing is complained about."""
-    skills.add(Skill(name="report", nodes=(Node(id="n1", kind="skill", tool="plot@1"),)))
-    report = verify_library(db)
-    assert report.problems == ()
-    assert (report.checked["skills"], report.checked["skill_versions"], report.checked["blobs"]) == (2, 2, 1)
-    assert verify_files([exported, exported.parent]).checked == {"files": 2}
-
-
-@pytest.mark.parametrize(
-    ("damage", "problem"),
-    [
-        ("UPDATE skill_versions SET description = 'x'", "does not hold what its digest says"),
-        ("UPDATE skill_versions SET dag_template = '[]'", "does not hold what its digest says"),
-        ("UPDATE skill_versions SET variables = '[]'", "which is not declared"),
-        ("UPDATE skill_versions SET why = 'no json'", "cannot be read"),
-        ("UPDATE blobs SET data = x'00'", "does not hold what its digest says"),
-        ("UPDATE skills SET current_version = 9", "version 9, which is missing"),
-        ("INSERT INTO skills_fts (skills_fts) VALUES ('delete-all')", "not in full text"),
-        ("INSERT INTO skills_fts (rowid, name) VALUES (99, 'x')", "not current"),
-    ],
-)
-def test_a_damaged_library_says_where(db: Database, exported: Path, damage: str, problem: str) -> None:
-    """Each sort of damage is found and named."""
-    db.execute(damage)
-    assert problem in "\n".join(verify_library(db).problems)
-
-
-def test_a_missing_part_of_a_composed_skill_is_found(db: Database, skills: SkillRepository) -> None:
-    """A skill that calls what is not there is reported."""
-    skills.add(Skill(name="report", nodes=(Node(id="n1", kind="skill", tool="plot@1"),)))
-    assert verify_library(db).problems == ("skill report@1 calls plot@1, which is not in the library",)
-
-
-def test_damaged_files_are_found(tampered: Tamper) -> None:
-    """Verification of a folder reports what an import would refuse."""
-    file = tampered(CHANGES["nodes"])
-    (problem,) = verify_files([file.parent]).problems
-    assert problem.startswith(f"{file}: it was changed")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import skill_strategies as any_
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, RefusedError, UntrustedError, UsageError
@@ -17,7 +16,6 @@ from skillsmith.library.document import to_document
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import MAX_EXAMPLES, SkillRepository
 from skillsmith.library.similarity import structure_digest
-from skillsmith.library.skill_text import search_expression, split_names
 from skillsmith.models import (
     Constant,
     Execution,
@@ -27,8 +25,6 @@ from skillsmith.models import (
     Skill,
     SkillArtifact,
     SkillState,
-    Template,
-    Variable,
 )
 
 
@@ -182,58 +178,6 @@ def test_served_tasks_are_kept_the_newest_last(skills: SkillRepository) -> None:
     assert not skills.search("task3")
 
 
-def test_a_skill_is_found_by_what_it_is_and_does(skills: SkillRepository) -> None:
-    """Name, description, pattern, tags, examples and body are searched, and names of tools by their parts."""
-    code = Node(id="n2", kind="code", title="fit it", template=Template(text="frame = loadTable('x')"))
-    skill = Skill(
-        name="power-spectrum", description="Draws curves", task_pattern="Draw {what}", tags=("cosmology",),
-        examples=("the CMB of 2018",), body="Needs healpy.",
-        nodes=(Node(id="n1", kind="tool", tool="getUserDetails"), code),
-        artifacts=(SkillArtifact(name="style.yaml", type="config", content=b"palette: viridis"),),
-        variables=(Variable(name="binning", type="integer", description="how coarse"),),
-    )  # fmt: skip
-    skills.add(skill)
-    skills.add(Skill(name="unrelated", body="Anything else."))
-    words = "spectrum curve drawing cosmology CMB healpy details table fit viridis coarse"
-    for word in words.split():
-        assert skills.search(word)[0][0] == skills.version_pk("power-spectrum"), word
-
-
-def test_the_name_counts_more_than_the_body(skills: SkillRepository) -> None:
-    """Results are best first, with a score that is larger for the better."""
-    skills.add(named("about", body="A spectrum."))
-    skills.add(named("spectrum"))
-    found = skills.search("spectrum")
-    assert [skills.by_pk(pk).name for pk, _ in found] == ["spectrum", "about"]
-    assert found[0][1] > found[1][1] > 0
-    assert len(skills.search("spectrum", limit=1)) == 1
-
-
-@given(st.text())
-def test_any_text_can_be_searched_for(text: str) -> None:
-    """Quotes, operators, NUL and lone surrogates are words or nothing, never an error."""
-    skills = SkillRepository(Database(":memory:"))
-    skills.add(named("plot"))
-    assert isinstance(skills.search(text), list)
-    assert isinstance(listed(skills.list(search=text)), list)
-
-
-def test_common_words_are_left_out_unless_there_are_no_others() -> None:
-    """A question's filler does not drown its telling words."""
-    assert search_expression("Please plot the spectrum of it") == '"plot" OR "spectrum"'
-    assert search_expression("to be or not to be") == '"to" OR "be" OR "or" OR "not"'
-    assert search_expression("getUser", operator="AND") == '"get" AND "user"'
-    assert search_expression("!?") == ""
-
-
-def test_names_are_split_at_their_humps() -> None:
-    """Camel case becomes words, also after an acronym."""
-    assert (
-        split_names("getUserDetails of HTTPServer, Größe and ABC")
-        == "get User Details of HTTP Server, Größe and ABC"
-    )
-
-
 def test_deleting_a_skill_keeps_its_history(db: Database, skills: SkillRepository) -> None:
     """All versions, tags and full text go; executions stay under the name."""
     stored = skills.add(named("plot", tags=("a",), proofs=(Proof(level="replays", passed=True, compared=1),)))
@@ -363,19 +307,6 @@ def test_the_specifications_names_work(db: Database, skills: SkillRepository) ->
     assert (metrics["success_count"], metrics["avg_execution_time_seconds"]) == (1, 2.0)
     with pytest.raises(Exception, match="other figures"):
         skills.update_skill_metrics(skill_id, False, 2.0, 0.5)
-
-
-def test_full_text_can_be_rebuilt(db: Database, skills: SkillRepository) -> None:
-    """After the index was lost, search finds again what it found."""
-    skills.add(named("old"))
-    skills.add(named("plot", body="viridis"))
-    before = skills.search("viridis old")
-    db.execute("INSERT INTO skills_fts (skills_fts) VALUES ('delete-all')")
-    assert skills.search("viridis") == []
-    assert [*skills.pointer_problems()]
-    assert skills.reindex() == 2
-    assert skills.search("viridis old") == before
-    assert [*skills.pointer_problems()] == []
 
 
 def test_processes_that_add_at_once_get_different_versions(tmp_path: Path) -> None:

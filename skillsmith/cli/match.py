@@ -52,8 +52,7 @@ def match(
 
 
 def _show(out: Output, result: MatchResult) -> None:
-    if result.abstained:
-        out.note(f"no skill fits: {result.reason}")
+    out.note(f"no skill fits: {result.reason}" if result.abstained else result.reason)
     rows = [
         {
             "skill": f"{found.name}@{found.version}",

@@ -93,7 +93,7 @@ def _cast(value: Json, cast: str | None) -> Json:
 
 
 def _integral(value: float) -> int:
-    if value != int(value):
+    if not value.is_integer():
         raise ValueError(value)
     return int(value)
 

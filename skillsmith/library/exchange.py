@@ -22,6 +22,9 @@ from skillsmith.models import Problem, Skill
 BATCH = 200
 """Files stored in one transaction; full text costs ten times as much one by one."""
 
+UNUSABLE = ("quarantined", "retired")
+"""States of a version that does not run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
@@ -83,10 +86,10 @@ def export_skills(
     """
     if format != "json":
         raise UsageError(f"skills cannot be exported as {format!r}", hint="use json")
-    documents = _with_called(repo, names)
+    documents = with_called(repo, names)
     if target.suffix == ".json" and not target.is_dir():
         return [_write_single(documents, target)]
-    _make_folder(target)
+    make_folder(target)
     written = []
     for name, document in documents:
         written.append(target / (name + SUFFIX))
@@ -98,19 +101,24 @@ def _write_single(documents: Iterator[tuple[str, Document]], target: Path) -> Pa
     first, *others = islice(documents, 2)
     if others:
         raise UsageError(f"several skills do not fit into the file {target}", hint="name a folder")
-    _make_folder(target.parent)
+    make_folder(target.parent)
     write_skill_file(target, first[1])
     return target
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}", hint="choose another place") from error
 
 
-def _with_called(repo: SkillRepository, names: Iterable[str]) -> Iterator[tuple[str, Document]]:
+def with_called(repo: SkillRepository, names: Iterable[str]) -> Iterator[tuple[str, Document]]:
     """Yield what each file is called and holds, one at a time."""
     waiting, seen = deque(names), set[str]()
     while waiting:
@@ -149,9 +157,9 @@ def import_files(
         NotFoundError: A path is not there, or a folder holds no skill files.
     """
     import_ = _Import(repo, new_version=new_version, newer_only=newer_only)
-    named = [read_skill_file(path, reference=import_.original) for path in paths if not path.is_dir()]
-    found = import_.readable(path for folder in paths if folder.is_dir() for path in skill_files(folder))
-    files = chain(named, found)
+    named, found = named_and_found(paths)
+    checked = [read_skill_file(path, reference=import_.original) for path in named]
+    files = chain(checked, import_.readable(found))
     while batch := sorted(islice(files, BATCH), key=lambda file: (file.skill.name, file.skill.version)):
         with repo.transaction():
             for file in batch:
@@ -160,15 +168,25 @@ def import_files(
 
 
 def skill_files(folder: Path) -> list[Path]:
-    """Return the skill files below a folder, sorted.
+    """Return the skill files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*" + SUFFIX) if path.is_file())
+
+
+def named_and_found(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the files that were named, and those in the folders that were named.
 
     Raises:
-        NotFoundError: There are none.
+        NotFoundError: A folder holds no skill files.
     """
-    found = sorted(path for path in folder.rglob("*" + SUFFIX) if path.is_file())
-    if not found:
-        raise NotFoundError(f"the folder {folder} holds no *{SUFFIX} files")
-    return found
+    named, found = list[Path](), list[Path]()
+    for path in paths:
+        if not path.is_dir():
+            named.append(path)
+        elif files := skill_files(path):
+            found += files
+        else:
+            raise NotFoundError(f"the folder {path} holds no *{SUFFIX} files")
+    return named, found
 
 
 class _Import:
@@ -228,8 +246,7 @@ class _Import:
 
     def _leads(self, name: str, version: int) -> bool:
         """Tell whether a new version takes over; never from one that may run."""
-        usable = self._repo.state(name) not in ("quarantined", "retired")
-        return not usable and version > self._repo.current_version(name)
+        return self._repo.state(name) in UNUSABLE and version > self._repo.current_version(name)
 
     def _conflict(self, file: SkillFile) -> Conflict:
         ours = self._repo.document(file.skill.name)
@@ -251,7 +268,7 @@ class _Import:
 
 
 def trust(repo: SkillRepository, ref: str) -> Skill:
-    """Let a version run, and make it the current one when it is newer than that; returns it.
+    """Let a version run, return it, and make it current when it is newer or the current one may not run.
 
     Args:
         repo: The library.
@@ -263,6 +280,6 @@ def trust(repo: SkillRepository, ref: str) -> Skill:
     with repo.transaction():
         waiting = repo.newest_in_state(ref, "quarantined")
         skill = repo.set_state(ref if waiting is None else f"{ref}@{waiting}", "trusted")
-        if skill.version > repo.current_version(skill.name):
+        if skill.version > repo.current_version(skill.name) or repo.state(skill.name) in UNUSABLE:
             repo.set_current(skill.id)
     return skill

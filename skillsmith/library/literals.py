@@ -127,7 +127,7 @@ def _stem(word: str) -> str:
 def _spellings(value: Json) -> Iterator[re.Pattern[str]]:
     """Yield patterns for the ways people write a value, the most literal first."""
     text = str(value).strip()
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         text = str(int(value))
     yield _whole(re.escape(text))
     if isinstance(value, (int, float)):
@@ -145,7 +145,7 @@ def _whole(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
 
 
 def _number_spellings(value: float) -> Iterator[re.Pattern[str]]:
-    if value != int(value):
+    if isinstance(value, float) and not value.is_integer():
         return
     whole = int(value)
     if abs(whole) >= 1000:  # noqa: PLR2004

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeAlias, get_args
 
-from skillsmith.errors import RefusedError, StorageError, UntrustedError, UsageError
+from skillsmith.errors import RefusedError, UntrustedError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
 from skillsmith.library import skill_rows
@@ -273,7 +273,7 @@ class SkillRepository(SkillReader):
         Nothing is updated: metrics are counted from the executions, so they cannot drift.
 
         Raises:
-            StorageError: The version's last finished execution has other figures.
+            UsageError: The version's last finished execution has other figures.
         """
         row = self._find(skill_id)
         last = self._db.one(
@@ -282,7 +282,7 @@ class SkillRepository(SkillReader):
             (row["pk"],),
         )
         if last is None or (bool(last[0]), last[1], last[2]) != (success, duration, cost):
-            raise StorageError(
+            raise UsageError(
                 f"the last execution of {row['name']}@{row['version']} has other figures than these",
                 hint="record the execution first, with create_skill_execution",
             )

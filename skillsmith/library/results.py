@@ -102,7 +102,7 @@ def fold(value: Json) -> str:
     """Return what two spellings of one scalar have in common: ``247``, ``247.0`` and ``"247"`` are one."""
     if isinstance(value, bool) or value is None:
         return f"\0{value}"
-    if isinstance(value, (int, float)) and value == value and abs(value) < 1e15 and value == int(value):  # noqa: PLR0124, PLR2004  (NaN; exact integers)
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     return str(value).strip().casefold()
 

@@ -216,6 +216,19 @@ def _outputs(skill: Skill) -> Iterator[str]:
     for name, binding in skill.output_bindings.items():
         for problem in _unbound(binding, declared, known, known):
             yield f"the output {name} {problem}"
+    for target in _references(dict(skill.outputs)):
+        if not target.startswith("#"):
+            yield f"the output schema refers to {target[:80]!r}, which is outside of it"
+
+
+def _references(schema: Json) -> Iterator[str]:
+    """Yield what a JSON Schema refers to: a validator would fetch it from wherever that is."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict):
+        targets = (schema.get(key) for key in ("$ref", "$dynamicRef"))
+        yield from (target for target in targets if isinstance(target, str))
+    for value in inner:
+        yield from _references(value)
 
 
 def _artifacts(artifacts: Iterable[SkillArtifact]) -> Iterator[str]:

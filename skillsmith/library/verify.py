@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from skillsmith.blobs import BlobStore
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, SkillsmithError, UsageError
 from skillsmith.files import FileRepository
-from skillsmith.library.exchange import skill_files
+from skillsmith.library.exchange import named_and_found
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.seal import content_digest
 from skillsmith.library.skill_file import read_skill_file
@@ -63,7 +64,7 @@ def verify_files(paths: Sequence[Path]) -> VerifyReport:
     Raises:
         NotFoundError: A path is not there, or a folder holds no skill files.
     """
-    files = [file for path in paths for file in (skill_files(path) if path.is_dir() else [path])]
+    files = list(chain.from_iterable(named_and_found(paths)))
     problems: list[str] = []
     for file in files:
         try:
