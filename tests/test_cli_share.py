@@ -113,3 +113,14 @@ def test_verify_checks_the_database(cli: Cli) -> None:
     assert document["problems"] == []
     assert document["checked"]
     assert "0 problems" in cli("verify").stdout
+
+
+def test_sync_goes_both_ways_and_says_what_moved(cli: Cli, other: Cli, tmp_path: Path) -> None:
+    """Skills made here appear in the folder; another library takes them from there, in quarantine."""
+    folder = tmp_path / "git"
+    written = cli.json("sync", folder)["written"]
+    assert len(written) == 2
+    assert cli.json("sync", folder)["written"] == []
+    taken = other.json("sync", folder)
+    assert taken["written"] == []
+    assert sorted(taken["imported"]) == sorted(taken["quarantined"]) == ["cancel_order@1", "write_greeting@1"]

@@ -50,6 +50,7 @@ COMMANDS = {
     "export": Entry("share:export", "Write skills as files for git."),
     "import": Entry("share:import_skills", "Read shared skills; what runs code is quarantined."),
     "trust": Entry("share:trust", "Let an imported skill run, once you have seen its code."),
+    "sync": Entry("share:sync", "Keep the library and a shared folder alike, both ways."),
     "verify": Entry("share:verify", "Check skill files, or the database, against their digests."),
     "reindex": Entry("care:reindex", "Rebuild full text and skill vectors."),
     "doctor": Entry("doctor:doctor", "Check the installation and the file."),

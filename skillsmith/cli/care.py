@@ -18,6 +18,7 @@ def reindex(session: Session) -> None:
     with session.open() as workspace:
         with session.out.progress("indexing events"):
             events = workspace.log.reindex()
+            workspace.skills.reindex()
         notice = workspace.vectors.notice
         with session.out.progress("embedding skills", total=workspace.vectors.status().skills) as step:
             vectors = workspace.vectors.rebuild(progress=step)

@@ -1,4 +1,4 @@
-"""Sharing through files: ``export``, ``import``, ``trust``, ``verify``."""
+"""Sharing through files: ``export``, ``import``, ``trust``, ``sync``, ``verify``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skillsmith.errors import ExitCode, UsageError
 from skillsmith.models import Json
 
 if TYPE_CHECKING:
-    from skillsmith.library.exchange import Conflict
+    from skillsmith.library.exchange import Conflict, ImportReport
 
 
 @command("skillsmith export refund_booking -o skills/", "skillsmith export --all -o skills/ --json")
@@ -61,16 +61,52 @@ def import_skills(
     out = session.out
     with session.open(create=True) as workspace, out.progress("importing"):
         report = import_files(workspace.skills, paths, new_version=new_version)
-    document: dict[str, Json] = {
+    document = _import_document(report)
+    for problem in report.problems:
+        out.warn(f"refused {problem.path}: {problem.reason}")
+    out.document(document, lambda: _show_imported(session, document))
+    return _import_code(report)
+
+
+@command("skillsmith sync ~/team-skills")
+def sync(
+    session: Session,
+    *,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of skill files, made when missing.")],
+) -> ExitCode:
+    """Import what is new in a folder, and write to it what is new here; what both sides changed stays as it is.
+
+    What comes in is in quarantine until `skillsmith trust NAME`; skills in quarantine are not written.
+    """
+    from skillsmith.library.sync import sync_folder  # noqa: PLC0415  (only to share)
+
+    out = session.out
+    with session.open(create=True) as workspace, out.progress("comparing"):
+        report = sync_folder(workspace.skills, folder)
+    document = {"written": [str(path) for path in report.written], **_import_document(report.imported)}
+    for problem in report.imported.problems:
+        out.warn(f"refused {problem.path}: {problem.reason}")
+    out.document(document, lambda: _show_synced(session, document))
+    return _import_code(report.imported)
+
+
+def _show_synced(session: Session, document: dict[str, Json]) -> None:
+    for path in document["written"]:
+        session.out.line(f"wrote {path}")
+    _show_imported(session, document)
+
+
+def _import_document(report: ImportReport) -> dict[str, Json]:
+    return {
         "imported": list(report.imported),
         "unchanged": list(report.unchanged),
         "conflicts": [_conflict_document(conflict) for conflict in report.conflicts],
         "quarantined": list(report.quarantined),
         "problems": [problem_document(problem) for problem in report.problems],
     }
-    for problem in report.problems:
-        out.warn(f"refused {problem.path}: {problem.reason}")
-    out.document(document, lambda: _show_imported(session, document))
+
+
+def _import_code(report: ImportReport) -> ExitCode:
     if report.problems:
         return ExitCode.REFUSED
     return ExitCode.FAILED if report.conflicts else ExitCode.OK
