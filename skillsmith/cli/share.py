@@ -74,7 +74,7 @@ def sync(
     *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of skill files, made when missing.")],
 ) -> ExitCode:
-    """Import what is new in a folder, and write to it what is new here; what both sides changed stays as it is.
+    """Import what is new in a folder and write to it what is new here; what both changed stays as it is.
 
     What comes in is in quarantine until `skillsmith trust NAME`; skills in quarantine are not written.
     """
