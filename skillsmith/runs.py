@@ -155,8 +155,8 @@ class RunRepository:
             for snapshot in record.files:
                 if known is None or (snapshot.seq or 0) > have:
                     self._files.record(pk, snapshot)
-            if outcome is not None:
-                self._judge(pk, outcome, "named on import")
+            if outcome is not None and self._reason(pk) != _BY_PERSON:
+                self._judge(pk, outcome, _BY_IMPORT)
         return Ingested(run=self._by_key(pk), new=known is None, added=Counter(event.kind for event in fresh))
 
     def _known(self, links: Sequence[str]) -> Row | None:
@@ -216,8 +216,12 @@ class RunRepository:
              sum(event.tokens_in or 0 for event in fresh), sum(event.tokens_out or 0 for event in fresh),
              cost, dump_json(dict(record.metadata)), pk),
         )  # fmt: skip
-        if old["outcome_reason"] != _BY_PERSON:
+        if old["outcome_reason"] not in (_BY_PERSON, _BY_IMPORT):
             self._judge(pk, record.outcome, record.outcome_reason)
+
+    def _reason(self, pk: int) -> str | None:
+        reason: str | None = self._db.scalar("SELECT outcome_reason FROM runs WHERE pk = ?", (pk,))
+        return reason
 
     def _judge(self, pk: int, outcome: Outcome, reason: str | None) -> None:
         self._db.execute(
@@ -346,6 +350,7 @@ class MessageRepository:
 
 
 _BY_PERSON = "judged by a person"
+_BY_IMPORT = "named on import"
 _FIGURES = (
     "agents", "events", "messages", "tool_calls", "code_blocks", "failed_code_blocks", "duration_seconds",
     "tokens", "cost_usd", "dropped",

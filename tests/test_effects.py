@@ -18,6 +18,8 @@ def test_plain_reads_are_reads(tool: str) -> None:
 @pytest.mark.parametrize(
     "tool",
     ["cancel_reservation", "book_reservation", "send_certificate", "Write", "Edit", "Bash",
+     "open_ticket", "resolve_incident", "check_in_passenger", "get_or_create_customer", "find_and_replace",
+     "read_and_clear", "filter_delete", "load_truck", "list_item_for_sale", "select_seat", "preview_and_send",
      "process_thoughts", "mcp__bank__transfer", "update_search_index", "", "42", "frobnicate"],
 )  # fmt: skip
 def test_everything_else_is_a_write(tool: str) -> None:

@@ -12,10 +12,11 @@ from skillsmith.capture.importers import read_path
 from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
+from skillsmith.library.bindings import resolve
 from skillsmith.library.extractor import SkillExtractor
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.sandbox import run_code
-from skillsmith.models import Event, Outcome, RunRecord, ToolUse
+from skillsmith.models import CodeUse, Event, Outcome, RunRecord, ToolUse
 from skillsmith.runs import RunRepository
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "runs" / "tau_airline"
@@ -188,8 +189,6 @@ def test_a_replay_that_differs_says_so(db: Database, folder: Path) -> None:
 
 def test_code_of_an_imported_log_is_not_run_unasked(db: Database, tmp_path: Path) -> None:
     """Extraction runs only code of runs captured here, unless the user asks for it."""
-    from skillsmith.models import CodeUse  # noqa: PLC0415
-
     marker = tmp_path / "ran.txt"
     text = f"open({str(marker)!r}, 'w').write('x')\n"
     events = (
@@ -236,8 +235,6 @@ def test_the_absolute_work_folder_of_a_run_is_not_tied_into_its_skill(db: Databa
 
 def test_blocks_that_share_names_become_one_node(db: Database, folder: Path) -> None:
     """Notebook-like blocks run in one process: a later one finds what an earlier one defined."""
-    from skillsmith.models import CodeUse  # noqa: PLC0415
-
     texts = (
         "numbers = [3, 4]\n",
         "with open('sum.txt', 'w') as target:\n    target.write(str(sum(numbers)))\n",
@@ -254,3 +251,79 @@ def test_blocks_that_share_names_become_one_node(db: Database, folder: Path) -> 
     skill = SkillExtractor(db).extract([run], name="sum", replay=True).skill
     assert len(skill.nodes) == 1
     assert [proof.passed for proof in skill.proofs] == [True, True]
+
+
+def test_a_part_of_a_run_asks_for_what_the_rest_of_it_gave(db: Database) -> None:
+    """With a range of steps, a value that an earlier step's result gave must be given by hand."""
+    calls = [
+        ("find_user", {"email": "mia@example.org"}, {"account": "ACC-991177"}),
+        ("refund", {"account_id": "ACC-991177", "card": "CARD-5531"}, {"ok": True}),
+    ]
+    record = chat(calls, task="Refund mia@example.org on CARD-5531")
+    stepped = tuple(replace(event, step=1 if index < 3 else 2) for index, event in enumerate(record.events))
+    run = ingest(db, replace(record, events=stepped))
+    skill = SkillExtractor(db).extract([run], name="refund", steps="2").skill
+    assert {one.name: one.required for one in skill.variables} == {"account_id": True, "card": True}
+
+
+def test_a_figure_from_a_result_beats_the_same_digits_in_a_date(db: Database) -> None:
+    """A number that a result holds under the argument's name is a flow, though a date has the same digits."""
+    calls = [
+        ("get_flight", {"flight": "HAT123"}, {"flight": "HAT123", "price": 2024}),
+        ("book", {"flight": "HAT123", "price": 2024}, {"ok": True}),
+    ]
+    skill = SkillExtractor(db).extract([ingest(db, chat(calls, task="Book HAT123 on May 20 2024"))]).skill
+    assert [node.tool for node in skill.nodes] == ["get_flight", "book"]
+
+
+def test_names_inside_a_message_follow_the_record(db: Database) -> None:
+    """A name that an earlier result gave is read from there also inside a longer text."""
+    calls = [
+        ("get_user", {"user_id": "c_8812"}, {"name": "Mia Li", "balance": 150}),
+        ("send_mail", {"body": "Dear Mia Li, your balance is 150 USD."}, {"sent": True}),
+    ]
+    skill = SkillExtractor(db).extract([ingest(db, chat(calls, task="Write to c_8812"))]).skill
+    body = skill.nodes[1].arguments["body"]
+    assert resolve(body, {"user_id": "x"}, {"n1": {"name": "Bo Ek", "balance": 7}}) == (
+        "Dear Bo Ek, your balance is 7 USD."
+    )
+
+
+def test_a_tool_call_between_blocks_keeps_its_place(db: Database) -> None:
+    """Blocks that share names are not joined over a change; what cannot work is not proven."""
+    first, second = "rows = [1]\n", "print(rows, open('orders.csv').read())\n"
+    call = ToolUse(name="download_file", call_id="t", arguments='{"path":"orders.csv"}')
+    events = (
+        Event(kind="code", code=CodeUse(text=first, call_id="1")),
+        Event(kind="code_result", code=CodeUse(call_id="1", exit_code=0, output="")),
+        Event(kind="tool_call", tool=call),
+        Event(kind="tool_result", role="tool", tool=replace(call, arguments=None, result='{"ok":true}')),
+        Event(kind="code", code=CodeUse(text=second, call_id="2")),
+        Event(kind="code_result", code=CodeUse(call_id="2", exit_code=0, output="[1] x")),
+    )
+    record = RunRecord(source="multi-agent", events=events, task="download and print", outcome="success")
+    skill = SkillExtractor(db).extract([ingest(db, record)], name="torn").skill
+    assert [node.kind for node in skill.nodes] == ["code", "tool", "code"]
+    assert skill.state == "draft"
+    assert any("rows" in failure for failure in skill.proofs[0].failures)
+
+
+def test_errors_in_objects_are_failed_attempts(db: Database) -> None:
+    """A result that is only an error is a failed attempt, as the executor will see it."""
+    calls = [
+        ("cancel_order", {"order_id": "W7701", "why": ""}, {"error": "a reason is needed"}),
+        ("cancel_order", {"order_id": "W7701", "why": "asked for"}, {"status": "cancelled"}),
+    ]
+    skill = SkillExtractor(db).extract([ingest(db, chat(calls, task="Cancel W7701"))]).skill
+    assert len(skill.nodes) == 1
+
+
+def test_a_block_with_other_effects_is_never_superseded(db: Database, folder: Path) -> None:
+    """A block that also changed a database stays, though its file was written again."""
+    insert = (
+        "import sqlite3\nledger = sqlite3.connect('ledger.db')\n"
+        "ledger.execute('create table if not exists t (x)')\nledger.execute('insert into t values (1)')\n"
+        "ledger.commit()\nopen('report.txt', 'w').write('one')\n"
+    )
+    run = captured(Path(db.path), folder, insert, "open('report.txt', 'w').write('two')\n", task="Do it")
+    assert len(SkillExtractor(db).extract([run], name="ledger").skill.nodes) == 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from skillsmith.library.bindings import sources
 from skillsmith.library.dataflow import BoundCall, Flow
@@ -74,3 +74,21 @@ def outputs(nodes: Sequence[Node], results: Mapping[str, Json]) -> tuple[dict[st
     properties = {names[node.id]: schema_of(results[node.id]) for node in goals}
     schema = {"type": "object", "properties": properties, "required": sorted(properties)}
     return (schema if goals else {"type": "object"}), {names[node.id]: FromNode(node.id) for node in goals}
+
+
+Outputs: TypeAlias = "tuple[Mapping[str, Any], Mapping[str, Binding]]"
+
+
+def merged(first: Outputs, second: Outputs) -> tuple[dict[str, Any], dict[str, Binding]]:
+    """Return two sets of outputs as one; a name that both have gets a number in the second."""
+    schema, bindings = dict(first[0]), dict(first[1])
+    properties = dict(schema.get("properties", {}))
+    for name, binding in second[1].items():
+        free, number = name, 2
+        while free in bindings:
+            free, number = f"{name}_{number}", number + 1
+        bindings[free] = binding
+        properties[free] = second[0]["properties"][name]
+    if properties:
+        schema |= {"properties": properties, "required": sorted(properties)}
+    return schema, bindings

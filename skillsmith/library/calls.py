@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from skillsmith.library.bindings import normalise_result
-from skillsmith.library.effects import effect_of
+from skillsmith.library.bindings import as_text, normalise_result
+from skillsmith.library.effects import effect_of_call
 from skillsmith.models import Effect, Event, Json
 
-_FAILED = re.compile(r"\s*(?:error\b|traceback \(most recent|exception\b|failed\b|failure\b)", re.IGNORECASE)
+_FAILED = re.compile(
+    r"\s*(?:[A-Za-z_.]*(?:error|exception)\s*[:(\n]|error\s+[-\w]|error\.?\s*$|traceback \(most recent"
+    r"|(?:failed|failure)\s*:|failed to )",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ def _call(event: Event, result: Event | None) -> Call:
         seq=event.seq,
         name=event.tool.name,
         arguments=arguments if isinstance(arguments, dict) else None,
-        effect=effect_of(event.tool.name),
+        effect=effect_of_call(event.tool.name, arguments),
         result_seq=result.seq if result else None,
         result=normalise_result(text),
         error=_error(result, text),
@@ -100,12 +104,37 @@ def _error(result: Event | None, text: str | None) -> str | None:
         return "no result came back"
     if result.tool and result.tool.error:
         return result.tool.error
-    return text.strip() if text and says_failed(text) else None
+    return failure_in(normalise_result(text))
+
+
+def printed_in(events: Iterable[Event]) -> list[Call]:
+    """Return what code blocks printed, as results that later arguments may have come from."""
+    return [
+        Call(
+            seq=event.seq, name="code", arguments={}, effect="write", result_seq=event.seq,
+            result=normalise_result(event.code.output),
+        )
+        for event in events
+        if event.kind == "code_result" and event.code and event.code.output
+    ]  # fmt: skip
 
 
 def says_failed(text: str) -> bool:
     """Tell whether a tool's text result reports a failure, as tools that never raise do."""
     return _FAILED.match(text) is not None
+
+
+def failure_in(result: Json) -> str | None:
+    """Return the error that a tool reported as its result, or None.
+
+    Many tools say "Error: payment method not found" instead of raising; going on after that would build on
+    a change that never happened.
+    """
+    if isinstance(result, str) and says_failed(result):
+        return result.strip()
+    if isinstance(result, dict) and set(result) == {"error"} and result["error"]:
+        return as_text(result["error"])
+    return None
 
 
 def said_in(task: str, events: Iterable[Event]) -> list[Said]:

@@ -42,6 +42,30 @@ def nondeterminism(tree: ast.Module) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+_REACHES_OUT = (
+    "requests.* httpx.* aiohttp.* urllib.request.* urllib3.* socket.* ftplib.* smtplib.* paramiko.* boto3.* "
+    "subprocess.* os.system os.popen os.remove os.unlink os.rename os.replace os.rmdir shutil.move "
+    "shutil.rmtree sqlite3.* sqlean.* sqlalchemy.* psycopg.* psycopg2.* pymysql.* pymongo.* redis.*"
+).split()
+_APPENDS = frozenset({"a", "ab", "a+", "at", "r+", "r+b"})
+
+
+def reaches_out(tree: ast.Module) -> bool:
+    """Tell whether a block may change something that the files it wrote do not show.
+
+    Args:
+        tree: The parsed block.
+    """
+    aliases = _aliases(tree)
+    names = [name for _, name, _ in _uses(tree, aliases)]
+    if any(fnmatchcase(name, pattern) for name in names for pattern in _REACHES_OUT):
+        return True
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    texts = {node.value for call in calls for node in ast.walk(call) if isinstance(node, ast.Constant)}
+    attributes = {call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
+    return bool(_APPENDS & {text for text in texts if isinstance(text, str)}) or "to_sql" in attributes
+
+
 def _kind(name: str) -> str | None:
     patterns = ((kind, pattern) for kind, names in _KINDS.items() for pattern in names.split())
     return next((kind for kind, pattern in patterns if fnmatchcase(name, pattern)), None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from skillsmith.library.code_blocks import Facts
+from skillsmith.library.code_effects import reaches_out
 from skillsmith.models import Reason, Witness
 
 SIMILAR = 0.5
@@ -137,7 +138,7 @@ def _superseded(kept: Sequence[Facts]) -> Iterator[Reason]:
     """Yield blocks whose whole effect a later one had again."""
     for index, block in enumerate(kept):
         later = kept[index + 1 :]
-        if _is_used(block, later):
+        if _is_used(block, later) or block.tree is None or reaches_out(block.tree):
             continue
         if block.writes:
             again = _rewriter(block, later)

@@ -52,6 +52,7 @@ class CodePart:
         edges: Predecessors by node id.
         files: What lay in the work folder before the run.
         notes: What the result depends on besides the inputs.
+        unsound: Why the nodes cannot do what the blocks did, if so.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -65,6 +66,7 @@ class CodePart:
     output_bindings: Mapping[str, Binding]
     packages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unsound: tuple[str, ...] = ()
 
 
 def code_part(
@@ -75,7 +77,7 @@ def code_part(
     versions: Sequence[FileVersion],
     files: FileRepository,
     taken: Mapping[str, Json],
-    first: int,
+    calls: Sequence[int],
 ) -> CodePart:
     """Plan a run's code blocks and make nodes of them.
 
@@ -86,13 +88,13 @@ def code_part(
         versions: Every file version of the run.
         files: Where contents are read.
         taken: Names of inputs that tool calls have lifted, with their values.
-        first: Number of the first node.
+        calls: Sequence numbers of the kept tool calls, whose nodes are numbered first.
     """
     blocks = _blocks(events, versions)
     said = [(one.seq, one.where, one.text) for one in words]
     plan = plan_code(blocks, said, work_dir=run.work_dir)
-    groups = [list(group) for group in _groups(plan)]
-    names = {block.seq: f"n{first + index}" for index, group in enumerate(groups) for block in group}
+    groups = [list(group) for group in _groups(plan, calls)]
+    names = {block.seq: f"n{len(calls) + 1 + index}" for index, group in enumerate(groups) for block in group}
     renamed = _renamed(plan, taken)
     folder = plan.work_dir_variable
     nodes = tuple(_node(group, names, renamed, folder) for group in groups)
@@ -119,6 +121,7 @@ def code_part(
         outputs=outputs,
         output_bindings=bindings,
         packages=plan.packages,
+        unsound=tuple(_torn(plan, names)),
         notes=tuple(
             re.sub(r"^code (\d+)", lambda found: names[int(found[1])], note) for note in plan.nondeterminism
         ),
@@ -165,8 +168,11 @@ def _block(event: Event, result: Event | None, present: dict[str, str], written:
     )  # fmt: skip
 
 
-def _groups(plan: CodePlan) -> Iterator[list[BlockPlan]]:
-    """Yield the blocks that make one node each: one block, or neighbours that share Python names."""
+def _groups(plan: CodePlan, calls: Sequence[int]) -> Iterator[list[BlockPlan]]:
+    """Yield the blocks that make one node each: one, or neighbours that share Python names.
+
+    Blocks are no neighbours when a kept tool call stood between them: its place in the order matters.
+    """
     group: list[BlockPlan] = []
     for block in plan.blocks:
         joins = (
@@ -174,6 +180,7 @@ def _groups(plan: CodePlan) -> Iterator[list[BlockPlan]]:
             and group
             and is_python(block.block.language)
             and is_python(group[-1].block.language)
+            and not any(group[-1].seq < call < block.seq for call in calls)
         )
         if group and not joins:
             yield group
@@ -181,6 +188,15 @@ def _groups(plan: CodePlan) -> Iterator[list[BlockPlan]]:
         group.append(block)
     if group:
         yield group
+
+
+def _torn(plan: CodePlan, names: Mapping[int, str]) -> Iterator[str]:
+    """Yield a line for each Python name that would have to go from one process to another."""
+    for reason in plan.reasons:
+        if reason.rule == "shared-state":
+            earlier, later = (names.get(witness.seq) for witness in reason.witnesses[:2])
+            if earlier != later:
+                yield f"{later}: it uses {reason.witnesses[0].text}, which only {earlier} defines"
 
 
 def _renamed(plan: CodePlan, taken: Mapping[str, Json]) -> dict[str, str]:

@@ -9,12 +9,12 @@ kept as a ``Reason``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from skillsmith.library.bindings import as_text, rename_nodes, show, sources
 from skillsmith.library.calls import Call, Said
-from skillsmith.library.literals import STRONG_CHARS, find, is_weak, type_of
+from skillsmith.library.literals import STRONG_CHARS, Occurrence, find, is_weak, named_nearby, type_of
 from skillsmith.library.naming import VariableSet
 from skillsmith.library.results import Place, ResultIndex, best, flow
 from skillsmith.library.selectors import select_by_input
@@ -63,34 +63,52 @@ class Flow:
     names: dict[str, str]
 
 
-def trace(calls: Sequence[Call], words: Sequence[Said], *, variables: VariableSet, first: int = 1) -> Flow:
+def trace(
+    calls: Sequence[Call],
+    words: Sequence[Said],
+    *,
+    variables: VariableSet,
+    chosen: Container[int] | None = None,
+    printed: Sequence[Call] = (),
+) -> Flow:
     """Find the successful path of a run's tool calls and the source of every argument on it.
 
     Args:
         calls: All calls, in order.
         words: What people said.
         variables: Where inputs are collected (shared with the code blocks of the same run).
-        first: Number of the first node.
+        chosen: Sequence numbers of the calls that the skill may have; what others gave becomes an input.
+        printed: What code blocks printed, each as the result of a call that cannot itself be kept.
     """
-    return _Tracer(calls, words, variables).run(first)
+    return _Tracer(calls, words, variables, chosen=chosen, printed=printed).run()
 
 
 class _Tracer:
-    def __init__(self, calls: Sequence[Call], words: Sequence[Said], variables: VariableSet) -> None:
-        self._calls = calls
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        words: Sequence[Said],
+        variables: VariableSet,
+        *,
+        chosen: Container[int] | None,
+        printed: Sequence[Call],
+    ) -> None:
+        outside = [call for call in calls if chosen is not None and call.seq not in chosen]
+        self._calls = [call for call in calls if call not in outside]
         self._words = words
         self._variables = variables
-        self._index = ResultIndex(calls)
-        self._by_key = {_key(call): call for call in calls}
+        self._index = ResultIndex(self._calls)
+        self._foreign = ResultIndex([*outside, *printed])
+        self._by_key = {_key(call): call for call in self._calls}
         self._reasons: dict[int, list[Reason]] = {}
         self._used: list[Place] = []  # places that arguments of the call in hand are bound to
 
-    def run(self, first: int) -> Flow:
+    def run(self) -> Flow:
         usable = [call for call in self._calls if call.error is None and call.arguments is not None]
         goals = [call for call in usable if call.effect == "write"] or _telling(usable)
         bound = self._slice(goals)
         kept = [bound[seq] for seq in sorted(bound)]
-        names = {_key(one.call): f"n{number}" for number, one in enumerate(kept, first)}
+        names = {_key(one.call): f"n{number}" for number, one in enumerate(kept, 1)}
         renamed = tuple(
             BoundCall(one.call, {name: rename_nodes(item, names) for name, item in one.arguments.items()})
             for one in kept
@@ -141,7 +159,7 @@ class _Tracer:
 
     def _leaf(self, call: Call, name: str, value: Json) -> tuple[Binding, str, str, list[Witness]]:
         occurrence = find(value, self._words, before=call.seq, near=name)
-        if occurrence is not None:
+        if occurrence is not None and not self._is_chance(call, name, value, occurrence):
             binding = self._variables.lift(value, name, description=_describe(name, call))
             said = occurrence.said.text[occurrence.start : occurrence.end]
             detail = f"the {'task' if occurrence.said.where == 'task' else 'user'} said “{said}”"
@@ -155,6 +173,11 @@ class _Tracer:
             text, witnesses = self._compose(call, value)
             if text is not None:
                 return text, "text-with-values", f"put together as {show(text)}"[:300], witnesses
+        given = self._from_outside(call, value)
+        if given is not None:
+            variable = self._variables.lift(value, name, description=_describe(name, call), required=True)
+            detail = f"came from {given.call.name}, which is not part of the skill"
+            return variable, "outside-result", detail, [given.witness()]
         return Constant(value), *self._why_constant(call, value)
 
     def _from_results(self, call: Call, name: str, value: Json) -> tuple[Place, FromNode] | None:
@@ -175,12 +198,28 @@ class _Tracer:
             places = [other for other in places if other is not place]
         return None
 
+    def _is_chance(self, call: Call, name: str, value: Json, occurrence: Occurrence) -> bool:
+        """Whether a number stands in the words by chance: a result holds it under the argument's own name."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return False
+        named = any(place.key == name for place in self._index.exact(value, before=call.seq))
+        return named and not named_nearby(occurrence, name)
+
+    def _from_outside(self, call: Call, value: Json) -> Place | None:
+        """Return where a value stands in a result that the skill itself will not have."""
+        if is_weak(value):
+            return None
+        places = self._foreign.exact(value, before=call.seq)
+        return next(iter(places), None) or next(self._foreign.pieces(value, before=call.seq), None)
+
     def _compose(self, call: Call, text: str) -> tuple[Text | None, list[Witness]]:
         """Bind the identifiers and figures inside a longer text."""
         parts: list[str | Binding] = []
         witnesses: list[Witness] = []
         end = 0
-        for start, stop in _pieces(text, [value for value, _ in self._variables.strings()]):
+        known = [value for value, _ in self._variables.strings()]
+        known += self._index.phrases_in(text, before=call.seq)
+        for start, stop in _pieces(text, known):
             bound = self._piece(call, text[start:stop])
             if bound is None:
                 continue

@@ -15,14 +15,15 @@ from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
 from skillsmith.files import FileRepository
 from skillsmith.library import describe
-from skillsmith.library.assemble import ordered, outputs, tool_nodes
-from skillsmith.library.calls import Said, calls_of, said_in
+from skillsmith.library.assemble import merged, ordered, outputs, tool_nodes
+from skillsmith.library.calls import Said, calls_of, printed_in, said_in
 from skillsmith.library.codenodes import CodePart, code_part
 from skillsmith.library.dataflow import Flow, trace
 from skillsmith.library.naming import VariableSet
 from skillsmith.library.proof import Recorded, reconstructs, replays
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.similarity import structure_digest
+from skillsmith.library.validation import NAME
 from skillsmith.models import FileSnapshot, Node, Proof, Reason, Run, Skill, Variable
 from skillsmith.runs import RunRepository
 
@@ -55,6 +56,7 @@ class _Draft:
     skill: Skill
     recorded: dict[str, Recorded]
     files: tuple[FileSnapshot, ...]
+    unsound: tuple[str, ...]
 
 
 class SkillExtractor:
@@ -116,6 +118,8 @@ class SkillExtractor:
         """
         if len(run_ids) != 1:
             raise UsageError("a skill is made from one run", hint="name one run, or use --all-successful")
+        if name is not None and not NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is no skill name", hint="use lower-case letters, digits, - and _")
         run = self._runs.get(run_ids[0])
         _refuse_unfit(run)
         draft = self._draft(run, _step_range(steps))
@@ -140,14 +144,17 @@ class SkillExtractor:
         return ExtractionReport(skill=stored, left_out=left_out, duplicates=duplicates)
 
     def _draft(self, run: Run, steps: range | None) -> _Draft:
-        events = [event for event in self._runs.events(run.id) if steps is None or event.step in steps]
-        words = said_in(run.task, events)
+        everything = list(self._runs.events(run.id))
+        events = [event for event in everything if steps is None or event.step in steps]
+        words = said_in(run.task, everything)
         variables = VariableSet.empty()
-        calls = calls_of(events)
-        flow = trace(calls, words, variables=variables)
+        chosen = {event.seq for event in events}
+        flow = trace(
+            calls_of(everything), words, variables=variables, chosen=chosen, printed=printed_in(everything)
+        )
         code = code_part(
             events, words, run=run, versions=self._files.versions(self._runs.key(run.id)), files=self._files,
-            taken=variables.defaults(), first=len(flow.kept) + 1,
+            taken=variables.defaults(), calls=[bound.call.seq for bound in flow.kept],
         )  # fmt: skip
         nodes = sorted([*tool_nodes(flow), *code.nodes], key=lambda node: node.source_seqs)
         if not nodes:
@@ -157,7 +164,8 @@ class SkillExtractor:
             )
         nodes = list(ordered(nodes, code.edges))
         recorded = {**_recorded(flow), **code.recorded}
-        return _Draft(self._skill(run, nodes, flow, code, recorded, words), recorded, code.files)
+        skill = self._skill(run, nodes, flow, code, recorded, words)
+        return _Draft(skill, recorded, code.files, code.unsound)
 
     def _skill(
         self,
@@ -170,7 +178,9 @@ class SkillExtractor:
     ) -> Skill:
         variables = _used(nodes, flow.variables, code.variables)
         results = {node.id: recorded[node.id].result for node in nodes if node.kind == "tool"}
-        schema, bindings = outputs(nodes, results) if results else (code.outputs, code.output_bindings)
+        schema, bindings = outputs(nodes, results)
+        if code.nodes:
+            schema, bindings = merged((schema, bindings), (code.outputs, code.output_bindings))
         tools = sorted({node.tool for node in nodes if node.tool})
         source_tasks = _source_tasks(words)
         return Skill(
@@ -185,7 +195,7 @@ class SkillExtractor:
         )  # fmt: skip
 
     def _proven(self, draft: _Draft, skill: Skill, *, replay: bool) -> Skill:
-        proofs = [reconstructs(skill, draft.recorded)]
+        proofs = [reconstructs(skill, draft.recorded, known=draft.unsound)]
         has_code = any(node.kind == "code" for node in skill.nodes)
         if has_code and replay and proofs[0].passed:
             proofs.append(replays(skill, draft.recorded, draft.files))

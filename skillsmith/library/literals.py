@@ -101,13 +101,13 @@ def find(value: Json, words: Sequence[Said], *, before: int, near: str = "") -> 
                 continue
             for found in pattern.finditer(said.text):
                 occurrence = Occurrence(said, found.start(), found.end())
-                if not weak or _named_nearby(occurrence, near):
+                if not weak or named_nearby(occurrence, near):
                     return occurrence
     return None
 
 
-def _named_nearby(occurrence: Occurrence, name: str) -> bool:
-    """Whether a word of the parameter's name stands close to the value (plural and singular alike)."""
+def named_nearby(occurrence: Occurrence, name: str) -> bool:
+    """Tell whether a word of the parameter's name stands close to the value, in plural or singular."""
     text = occurrence.said.text
     around = text[max(0, occurrence.start - NEAR_CHARS) : occurrence.end + NEAR_CHARS].lower()
     nearby = {_stem(word) for word in re.findall(r"[a-z]+", around)}

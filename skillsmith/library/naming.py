@@ -25,13 +25,14 @@ class VariableSet:
         """Return a set without variables."""
         return cls({}, {})
 
-    def lift(self, value: Json, name: str, *, description: str = "") -> FromInput:
+    def lift(self, value: Json, name: str, *, description: str = "", required: bool = False) -> FromInput:
         """Return the input that holds the value, made now if need be.
 
         Args:
             value: The literal, kept as the default.
             name: What the source run called it: a parameter or field name.
             description: One sentence on what it is.
+            required: Whether it must be given, whatever its type.
         """
         base = identifier(name)
         key = (type(value).__name__, repr(value), base if is_weak(value) else "")
@@ -40,7 +41,7 @@ class VariableSet:
             kind = type_of(name, value)
             known = Variable(
                 name=self._free(base), type=kind, description=description, default=value,
-                required=kind in IDENTIFYING,
+                required=required or kind in IDENTIFYING,
             )  # fmt: skip
             self._by_value[key] = self._by_name[known.name] = known
         return FromInput(known.name)

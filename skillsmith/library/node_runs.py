@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from skillsmith.errors import ExecutionError, SkillsmithError
 from skillsmith.library.bindings import as_text, normalise_result, resolve
+from skillsmith.library.calls import failure_in
 from skillsmith.library.conditions import Surroundings, holds
 from skillsmith.library.graph import Stop
 from skillsmith.library.proof import template_values
 from skillsmith.library.sandbox import CodeOutcome, ProcessGroups, run_code
 from skillsmith.library.templates import render
-from skillsmith.library.tools import failure_in, to_plain
+from skillsmith.library.tools import to_plain
 from skillsmith.library.workfolder import FileChange, WorkFolder
 from skillsmith.models import AgentRunner, Json, Node, ToolSource
 
@@ -183,7 +184,8 @@ def rendered(node: Node, inputs: Mapping[str, Json], results: Mapping[str, Json]
     if node.template is None:
         raise ExecutionError(f"node {node.id} has no template")
     values = template_values(node, inputs, results)
-    return render(node.template, values, language=node.language if node.kind == "code" else None)
+    language = node.language or "python" if node.kind == "code" else None
+    return render(node.template, values, language=language)
 
 
 def perform(job: Job, *, delay_seconds: float, cancelled: threading.Event) -> Attempt:

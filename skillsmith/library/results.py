@@ -20,6 +20,9 @@ from skillsmith.models import Between, FromNode, Json, PathStep, Witness
 ANCHOR_CHARS = 24
 """How much fixed text on each side of a piece of text finds it again."""
 
+PHRASE_CHARS = 5
+"""Shorter leaves say too little to be recognised inside a longer text."""
+
 MAX_LEAVES = 20_000
 """A result with more leaves is indexed only so far."""
 
@@ -79,6 +82,20 @@ class ResultIndex:
     def exact(self, value: Json, *, before: int) -> list[Place]:
         """Return the leaves that hold the value, of results known before an event."""
         return [place for place in self._leaves.get(fold(value), ()) if place.call.known_before(before)]
+
+    def phrases_in(self, text: str, *, before: int) -> list[str]:
+        """Return text leaves of earlier results that stand in a longer text as whole words, longest first."""
+        folded = text.casefold()
+        found = {
+            str(place.value)
+            for key, places in self._leaves.items()
+            if len(key) >= PHRASE_CHARS and key in folded
+            for place in places
+            if isinstance(place.value, str) and place.call.known_before(before) and place.value in text
+        }
+        return sorted(
+            (phrase for phrase in found if " " in phrase or not phrase.islower()), key=len, reverse=True
+        )
 
     def field_names(self, value: Json, *, before: int) -> list[Place]:
         """Return leaves that have the value as a field name on their path."""
@@ -155,13 +172,14 @@ def best(places: Sequence[Place], name: str, *, used: Sequence[Place] = ()) -> P
     records = {(place.call.seq, place.path[:-1]) for place in used}
     origins = {place.call.seq for place in used}
 
-    def rank(place: Place) -> tuple[bool, bool, bool, bool, bool, int, int, int]:
+    def rank(place: Place) -> tuple[bool, bool, bool, bool, bool, int, bool, int, int]:
         shared = set(name_words(place.key)) & set(name_words(name))
         circular = any(isinstance(step, str) and fold(step) == fold(place.value) for step in place.path)
         return (
             not _echoes(place), not circular, place.key == name,
             (place.call.seq, place.path[:-1]) in records, place.call.seq in origins,
-            len(shared), place.call.seq, -len(place.path),
+            len(shared), not any(isinstance(step, int) for step in place.path),
+            place.call.seq, -len(place.path),
         )  # fmt: skip
 
     return max(places, key=rank)

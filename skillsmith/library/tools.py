@@ -21,8 +21,6 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import orjson
 
 from skillsmith.errors import ExecutionError, UsageError
-from skillsmith.library.bindings import as_text
-from skillsmith.library.calls import says_failed
 from skillsmith.models import Json
 
 Tool: TypeAlias = Callable[..., Any]
@@ -197,19 +195,6 @@ def _tools_of_object(module: ModuleType, attribute: str, source: str) -> Iterato
         public = [name for name in dir(value) if not name.startswith("_")]
         found = [_unwrapped(name, getattr(value, name)) for name in public]
     yield from ((name, tool) for name, tool in found if callable(tool))
-
-
-def failure_in(result: Json) -> str | None:
-    """Return the error that a tool reported as its result, or None.
-
-    Many tools say "Error: payment method not found" instead of raising; going on after that would build on
-    a change that never happened.
-    """
-    if isinstance(result, str) and says_failed(result):
-        return result.strip()
-    if isinstance(result, dict) and set(result) == {"error"} and result["error"]:
-        return as_text(result["error"])
-    return None
 
 
 def to_plain(value: Any) -> Json:
