@@ -1,0 +1,91 @@
+"""How much a task and a skill share in words, apart from how rare the words are.
+
+Pure text: no index and no model. Names are read as the words they are made of (``cancel_reservation`` says
+"cancel reservation"), and words are compared by their stems.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+MAX_CHARACTERS = 4000
+"""Of a longer text only the beginning is compared."""
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD = re.compile(r"[^\W_]+")
+_PLACE = re.compile(r"\{\w+\}")
+_STOP_WORDS = frozenset(
+    "a about all also am an and any are as at be been being but by can could did do does don for from get had"
+    " has have he help her his how i if in into is it its just let m may me might my need no not of on or our"
+    " please s she should so some such t than that the their them then there these they this to too us very"
+    " want was we were what when where which who why will with would you your".split()
+)
+_ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("s", ""))
+_SHORTEST_STEM = 3
+_DOUBLED_AT_HOME = "lsz"  # "cancell", "pass", "buzz": the doubling belongs to the word
+
+
+def spoken(name: str) -> str:
+    """Return a name as words: ``getUserDetails`` and ``get_user_details`` both as "get user details"."""
+    return " ".join(_WORD.findall(_HUMP.sub(" ", name))).lower()
+
+
+def without_places(pattern: str) -> str:
+    """Return a task pattern without its ``{variables}``."""
+    return _PLACE.sub(" ", pattern)
+
+
+def telling_words(text: str) -> list[str]:
+    """Return the distinct words of a text that tell something, in order; all of them when none does."""
+    words = list(dict.fromkeys(_words(text)))
+    telling = [word for word in words if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())]
+    return telling or words
+
+
+@lru_cache(maxsize=8192)
+def stems(text: str) -> frozenset[str]:
+    """Return the stems of all words of a text."""
+    return frozenset(map(stem, _words(text)))
+
+
+@lru_cache(maxsize=8192)
+def telling_stems(text: str) -> frozenset[str]:
+    """Return the stems of a text's telling words."""
+    return frozenset(map(stem, telling_words(text)))
+
+
+def likeness(task: str, texts: Iterable[str]) -> float:
+    """Return the largest share of common words, small ones included, between a task and one of the texts.
+
+    Small words are what wordings of one template have in common: "what is the … of the …".
+
+    Returns:
+        Dice's coefficient, 0 to 1.
+    """
+    said = stems(task[:MAX_CHARACTERS])
+    return max((_dice(said, stems(text[:MAX_CHARACTERS])) for text in texts), default=0.0)
+
+
+def _dice(one: frozenset[str], other: frozenset[str]) -> float:
+    total = len(one) + len(other)
+    return 2 * len(one & other) / total if total else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(_HUMP.sub(" ", text))]
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Return a word without its commonest endings: plot, plots, plotted and plotting are one."""
+    for ending, instead in _ENDINGS:
+        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= _SHORTEST_STEM:
+            word = word.removesuffix(ending) + instead
+            break
+    if len(word) > _SHORTEST_STEM and word.endswith("e"):
+        word = word[:-1]
+    if len(word) > _SHORTEST_STEM and word[-1] == word[-2] and word[-1] not in _DOUBLED_AT_HOME:
+        word = word[:-1]
+    return word[:-1] + "i" if len(word) > _SHORTEST_STEM and word.endswith("y") else word
