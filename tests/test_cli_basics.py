@@ -158,7 +158,8 @@ def test_every_command_works_as_a_process(tmp_path: Path) -> None:
         ("match", "cancel order ORD-7001", "--min-confidence", "0"),
         ("run", "cancel order ORD-7001", "--use-skill", "first", "--dry-run"), ("executions", "first"),
         ("stats", "first"), ("export", "first", "-o", "out"), ("delete", "first", "--yes"), ("import", "out"),
-        ("trust", "first"), ("sync", "git"), ("verify",), ("verify", "out"), ("reindex",), ("doctor",), ("backup", "copy.db"),
+        ("trust", "first"), ("sync", "git"), ("verify",), ("verify", "out"), ("reindex",), ("doctor",),
+        ("backup", "copy.db"),
         ("model", "status"),
     ]  # fmt: skip
     missing = {

@@ -112,12 +112,7 @@ def plan_code(
         variables=tuple(_variable(draft) for draft in drafts),
         shares_state=any(rule == "shared-state" for _, _, rule, _ in edges),
         packages=_packages(facts, path.blocks),
-        nondeterminism=tuple(
-            f"code {block.seq} {note}"
-            for block in path.blocks
-            if block.tree
-            for note in nondeterminism(block.tree)
-        ),
+        nondeterminism=tuple(_nondeterminism(path.blocks)),
         reasons=(
             *path.reasons,
             *(_input_reason(draft) for draft in drafts),
@@ -127,6 +122,12 @@ def plan_code(
         ),
         work_dir_variable=folder.name if folder else None,
     )
+
+
+def _nondeterminism(kept: Sequence[Facts]) -> Iterator[str]:
+    for block in kept:
+        for note in nondeterminism(block.tree) if block.tree else ():
+            yield f"code {block.seq} {note}"
 
 
 # ------------------------------------------------------------------------------------- variables, templates

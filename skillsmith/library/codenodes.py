@@ -96,25 +96,14 @@ def code_part(
     groups = [list(group) for group in _groups(plan, calls)]
     names = {block.seq: f"n{len(calls) + 1 + index}" for index, group in enumerate(groups) for block in group}
     renamed = _renamed(plan, taken)
-    folder = plan.work_dir_variable
-    nodes = tuple(_node(group, names, renamed, folder) for group in groups)
+    nodes = tuple(_node(group, names, renamed, plan.work_dir_variable) for group in groups)
     before = _before(versions, files)
     outputs, bindings = _outputs(plan, nodes, renamed)
     return CodePart(
         nodes=nodes,
-        variables=tuple(
-            replace(variable, name=renamed.get(variable.name, variable.name))
-            for variable in plan.variables
-            if variable.name != folder
-            and (variable.name not in taken or taken[variable.name] != variable.default)
-        ),
+        variables=tuple(_inputs(plan, taken, renamed)),
         reasons=tuple(_with_node(reason, names) for reason in plan.reasons),
-        edges={
-            node.id: tuple(
-                dict.fromkeys(names[seq] for block in group for seq in block.after if names[seq] != node.id)
-            )
-            for node, group in zip(nodes, groups, strict=True)
-        },
+        edges={node.id: _before_it(group, names) for node, group in zip(nodes, groups, strict=True)},
         recorded={node.id: _recorded(group, plan) for node, group in zip(nodes, groups, strict=True)},
         files=before,
         artifacts=tuple(_artifacts(plan, before)),
@@ -126,6 +115,20 @@ def code_part(
             re.sub(r"^code (\d+)", lambda found: names[int(found[1])], note) for note in plan.nondeterminism
         ),
     )
+
+
+def _inputs(plan: CodePlan, taken: Mapping[str, Json], renamed: Mapping[str, str]) -> Iterator[Variable]:
+    """Yield the inputs that the code needs and that no tool call has lifted with the same value."""
+    for variable in plan.variables:
+        known = variable.name in taken and taken[variable.name] == variable.default
+        if variable.name != plan.work_dir_variable and not known:
+            yield replace(variable, name=renamed.get(variable.name, variable.name))
+
+
+def _before_it(group: Sequence[BlockPlan], names: Mapping[int, str]) -> tuple[str, ...]:
+    own = names[group[0].seq]
+    earlier = [names[seq] for block in group for seq in block.after]
+    return tuple(dict.fromkeys(node for node in earlier if node != own))
 
 
 def _blocks(events: Sequence[Event], versions: Sequence[FileVersion]) -> list[CodeBlock]:

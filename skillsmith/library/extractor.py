@@ -116,11 +116,8 @@ class SkillExtractor:
             ExtractionError: The run failed, is not over, or did nothing that can be repeated.
             NearDuplicateError: The library has it already under another name.
         """
-        if len(run_ids) != 1:
-            raise UsageError("a skill is made from one run", hint="name one run, or use --all-successful")
-        if name is not None and not NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is no skill name", hint="use lower-case letters, digits, - and _")
-        run = self._runs.get(run_ids[0])
+        run = self._runs.get(_only(run_ids))
+        _refuse_name(name)
         _refuse_unfit(run)
         draft = self._draft(run, _step_range(steps))
         skill = replace(
@@ -209,6 +206,17 @@ class SkillExtractor:
             for name, version in found
             if name != skill.name
         )
+
+
+def _only(run_ids: Sequence[str]) -> str:
+    if len(run_ids) != 1:
+        raise UsageError("a skill is made from one run", hint="name one run, or use --all-successful")
+    return run_ids[0]
+
+
+def _refuse_name(name: str | None) -> None:
+    if name is not None and not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no skill name", hint="use lower-case letters, digits, - and _")
 
 
 def _refuse_unfit(run: Run) -> None:
