@@ -202,9 +202,10 @@ class Database:
         """Write a consistent copy while the file is in use; replaces nothing on failure.
 
         Raises:
-            StorageError: The copy cannot be written.
+            StorageError: The copy cannot be written; its folder is not made, for it may be a slip of the pen.
         """
-        _make_folder(target.parent, hint="choose another place")
+        if not target.parent.is_dir():
+            raise StorageError(f"there is no folder {target.parent}", hint="make it first, or name another")
         if target.exists() and self.path != ":memory:" and target.samefile(self.path):
             raise StorageError(f"{target} is the database itself", hint="choose another place")
         partial = target.with_name(target.name + ".partial")

@@ -72,14 +72,14 @@ def bindings(inputs: list[str], nodes: list[str]) -> st.SearchStrategy[Binding]:
 
 
 @st.composite
-def templates(draw: st.DrawFn, names: list[str]) -> Template:
+def templates(draw: st.DrawFn, names: list[str], encodings: list[str]) -> Template:
     """Return text with a place for each slot, and braces that stand for themselves."""
     chosen = draw(st.lists(st.sampled_from(names), max_size=3)) if names else []
     pieces = [draw(TEXT)]
     for name in chosen:
         pieces += [f"{{{name}}}", draw(TEXT)]
     slots = tuple(
-        Slot(variable=name, encoding=draw(st.sampled_from(["python", "dq", "text"]))) for name in chosen
+        Slot(variable=name, encoding=draw(st.sampled_from(encodings))) for name in chosen
     )
     return Template(text="".join(pieces), slots=slots)
 
@@ -90,12 +90,15 @@ def nodes(draw: st.DrawFn, node_id: str, inputs: list[str], earlier: list[str]) 
     kind: NodeKind = draw(st.sampled_from(get_args(NodeKind)))
     bound = draw(st.dictionaries(st.sampled_from(["local", "other"]), bindings(inputs, earlier), max_size=2))
     uses = st.lists(st.builds(FileUse, path=bindings(inputs, earlier), digest=st.none() | TEXT), max_size=1)
-    template = draw(templates([*inputs, *bound])) if kind != "check" else Template(text="1 < 2")
+    encodings = ["python", "f-raw-tdq", "python=1_0"] if kind == "code" else ["text", "json"]
+    language = draw(st.sampled_from([None, "python"]) if kind == "code" else st.none() | TEXT)
+    named = [*inputs, *bound]
+    template = draw(templates(named, encodings)) if kind != "check" else Template(text="1 < 2")
     return Node(
         id=node_id, kind=kind, title=draw(TEXT), agent=draw(st.none() | TEXT),
         tool={"tool": draw(TEXT.filter(bool)), "skill": "another-skill@2"}.get(kind),
         arguments=draw(st.dictionaries(TEXT, bindings(inputs, earlier), max_size=3)),
-        effect=draw(st.sampled_from(["read", "write"])), language=draw(st.none() | TEXT),
+        effect=draw(st.sampled_from(["read", "write"])), language=language,
         template=template if kind not in ("tool", "skill") else None, bindings=bound,
         reads=tuple(draw(uses)), writes=tuple(draw(uses)),
         after=tuple(draw(st.lists(st.sampled_from(earlier), unique=True, max_size=2))) if earlier else (),

@@ -70,7 +70,11 @@ def test_doctor_names_a_foreign_file(cli: Cli) -> None:
 
 
 def test_backup_is_a_whole_copy(cli: Cli) -> None:
-    """The copy holds everything, and works as a file of its own."""
+    """The copy holds everything, and works as a file of its own; a folder that is not there is named."""
+    refused = cli("backup", "copies/monday.db")
+    assert (refused.code, "there is no folder copies" in refused.stderr) == (1, True)
+    assert not (cli.folder / "copies").exists()
+    (cli.folder / "copies").mkdir()
     document = cli.json("backup", "copies/monday.db")
     assert document["bytes"] > 0
     assert len(cli.json("runs", "--db", "copies/monday.db")["items"]) == 1

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from cli_process import TOOLS, Cli, code_skill, fill, order_run, tool_skill, write_json
 
+from skillsmith.models import FromInput, Node, SkillArtifact, Variable
+
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 
 
@@ -89,6 +91,25 @@ def test_trust_shows_the_code_and_asks(cli: Cli) -> None:
     code, _ = _on_terminal(cli, "trust", "foreign", typed="y\n")
     assert code == 0
     assert cli.json("show", "foreign")["state"] == "trusted"
+
+
+def test_trust_and_show_hide_nothing_that_could_run(cli: Cli) -> None:
+    """Files, long defaults and called skills are shown in full before trusting, and by ``show``."""
+    inner, default = replace(code_skill(), name="inner"), "a" * 200 + " the end"
+    node = Node(id="n2", kind="skill", tool="inner", arguments={"person": FromInput("person")})
+    outer = replace(
+        code_skill(), name="outer", nodes=(*code_skill().nodes, node),
+        variables=(Variable(name="person", type="string", default=default),),
+        artifacts=(
+            SkillArtifact(name="helper.py", type="code", content=b"print('from the helper')"),
+            SkillArtifact(name="blob", type="data", content=b"\xff\xfe"),
+        ),
+    )  # fmt: skip
+    fill(cli, inner, replace(outer, state="quarantined"))
+    for words in (("trust", "outer"), ("show", "outer")):
+        _, screen = _on_terminal(cli, *words, typed="n\n", NO_COLOR="1")
+        for part in (default, "helper.py", "from the helper", "24 B", "not text", "inner"):
+            assert part in screen, (words, part)
 
 
 def test_running_what_was_found_asks(cli: Cli) -> None:

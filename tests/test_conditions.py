@@ -93,3 +93,30 @@ def test_no_text_breaks_the_evaluator(text: str) -> None:
     """Any text is either evaluated to a truth value or refused with our own error."""
     with contextlib.suppress(ExecutionError):
         assert holds(text, SEEN) in (True, False)
+
+
+def test_whatever_goes_wrong_is_a_clear_failure(tmp_path: Path) -> None:
+    """Odd files, long and deep expressions fail as conditions do, with a line that is not too long."""
+    (tmp_path / "wide.csv").write_text("a\n" + "x" * 200_000)
+    seen = Surroundings(work_dir=tmp_path)
+    expressions = (
+        'rows("wide.csv") > 0', "not " * 300 + "True", "(" * 300 + "1" + ")" * 300, "-" * 1500 + "1",
+        "+".join("1" * 900), "1" * 2001, 'text("a\\0b")', "[" * 120 + "]" * 120,
+    )  # fmt: skip
+    for expression in expressions:
+        with pytest.raises(ExecutionError) as caught:
+            holds(expression, seen)
+        assert len(caught.value.message) < 600
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../secret", "a/../../secret", "C:\\\\secret", "link/secret", ""]
+)
+@pytest.mark.parametrize("function", ["exists", "size", "text", "columns", "rows"])
+def test_conditions_see_files_in_the_work_folder_only(tmp_path: Path, function: str, name: str) -> None:
+    """A path that leads out of the work folder is refused, also through a link."""
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "link").symlink_to(tmp_path)
+    with pytest.raises(ExecutionError, match="outside the work folder"):
+        holds(f'{function}("{name}")', Surroundings(work_dir=tmp_path / "work"))

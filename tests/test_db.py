@@ -358,6 +358,7 @@ def test_a_backup_is_whole_while_others_write(path: Path, tmp_path: Path) -> Non
     thread = threading.Thread(target=write)
     thread.start()
     try:
+        (tmp_path / "copies").mkdir()
         for number in range(3):
             database.backup(tmp_path / "copies" / f"{number}.db")
     finally:
@@ -375,6 +376,9 @@ def test_a_backup_replaces_nothing_when_it_fails(db: Database, tmp_path: Path) -
     """The database itself and a folder are no targets; an old backup is replaced whole."""
     with pytest.raises(StorageError, match="is the database itself"):
         db.backup(Path(db.path))
+    with pytest.raises(StorageError, match="there is no folder"):
+        db.backup(tmp_path / "nowhere" / "copy.db")
+    assert not (tmp_path / "nowhere").exists()
     folder = tmp_path / "folder"
     (folder / "inside").mkdir(parents=True)
     with pytest.raises(StorageError, match="choose another place"):

@@ -22,15 +22,17 @@ from skillsmith.library.document import (
     to_document,
     to_lines,
 )
+from skillsmith.library.paths import leaves_folder
 from skillsmith.library.seal import content_digest, render
 from skillsmith.library.shape import compile_schema, show_place
 from skillsmith.library.skill_file import read_skill_file
-from skillsmith.library.validation import leaves_folder, validate_skill
+from skillsmith.library.validation import validate_skill
 from skillsmith.models import (
     Constant,
     FromInput,
     FromNode,
     Node,
+    NodeKind,
     ObjectOf,
     Proof,
     Skill,
@@ -309,7 +311,7 @@ def tool(node_id: str, *, after: tuple[str, ...] = (), **arguments: Any) -> Node
                     Node(
                         id="n1",
                         kind="code",
-                        template=Template(text="{x}", slots=(Slot(variable="x", encoding="text"),)),
+                        template=Template(text="{x}", slots=(Slot(variable="x", encoding="python"),)),
                     ),
                 ),
             ),
@@ -378,3 +380,30 @@ def test_a_document_that_claims_other_inputs_than_its_variables_is_refused(tmp_p
     file.write_bytes(render(document))
     with pytest.raises(InvalidSkillFileError, match="inputs does not agree"):
         read_skill_file(file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "encoding", "problem"),
+    [
+        ("code", "python", "text", "'text' of plain text, but stands in Python"),
+        ("code", None, "json", "'json' of plain text, but stands in Python"),
+        ("code", "bash", "json-str", "'json-str' of plain text, but stands in shell"),
+        ("code", "python", "sh-sq", "'sh-sq' of shell, but stands in Python"),
+        ("code", "sh", "python=1", "'python' of Python, but stands in shell"),
+        ("code", "javascript", "text", "into which no values can be written"),
+        ("code", "python", "magic", "the unknown encoding 'magic'"),
+        ("agent", None, "dq", "'dq' of Python, but stands in plain text"),
+        ("code", "python", "f-raw-tdq", ""),
+        ("code", "sh", "sh-bare-arg", ""),
+        ("approval", None, "text", ""),
+        ("agent", None, "json=1.0", ""),
+    ],
+)
+def test_an_encoding_must_fit_what_it_stands_in(
+    kind: NodeKind, language: str | None, encoding: str, problem: str
+) -> None:
+    """Values are written into code only as its language's literals: as plain text they would be code."""
+    template = Template(text="{x}", slots=(Slot(variable="x", encoding=encoding),))
+    node = Node(id="n1", kind=kind, language=language, template=template)
+    found = validate_skill(Skill(name="p", variables=(X,), nodes=(node,)))
+    assert (problem in found[0]) if problem else (found == [])

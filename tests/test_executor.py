@@ -440,7 +440,7 @@ def test_a_skill_that_contains_itself_is_refused(db: Database) -> None:
     skills.add(replace(of(tool("n1", "close_account", account_id=Constant("x"))), name="left"))
     skills.add(replace(of(Node(id="n1", kind="skill", tool="left")), name="right"))
     skills.add(replace(of(Node(id="n1", kind="skill", tool="right")), name="left"))
-    with pytest.raises(ExecutionError, match="contains itself"):
+    with pytest.raises(ExecutionError, match="contains itself: right → left → right"):
         execute(db, skills.get("right"))
     skills.add(PAY)
     with pytest.raises(ExecutionError, match="amount"):

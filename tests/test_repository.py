@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, RefusedError, UntrustedError, UsageError
 from skillsmith.library.document import to_document
+from skillsmith.library.exchange import trust
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import MAX_EXAMPLES, SkillRepository
 from skillsmith.library.similarity import structure_digest
@@ -139,6 +140,19 @@ def test_states_move(skills: SkillRepository, before: SkillState, after: SkillSt
     stored = skills.add(named("plot", state=before))
     assert skills.set_state("plot", after) == replace(stored, state=after)
     assert skills.state("plot") == after
+
+
+def test_a_retired_version_comes_back_through_quarantine_only(skills: SkillRepository) -> None:
+    """Retiring an imported skill is no way around looking at it; ``trust`` is the way back."""
+    skills.add(named("plot", state="quarantined"))
+    skills.set_state("plot", "retired")
+    states: tuple[SkillState, ...] = ("draft", "proven", "trusted")
+    for state in states:
+        with pytest.raises(UntrustedError, match="skillsmith trust plot@1"):
+            skills.set_state("plot", state)
+    assert skills.set_state("plot", "quarantined").state == "quarantined"
+    skills.set_state("plot", "retired")
+    assert trust(skills, "plot").state == "trusted"
 
 
 def test_quarantine_ends_only_by_trust(skills: SkillRepository) -> None:

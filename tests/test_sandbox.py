@@ -168,3 +168,20 @@ def test_an_endless_talker_is_cut(tmp_path: Path) -> None:
     outcome = run("import sys\nfor _ in range(400): sys.stdout.write('x' * 100_000)", tmp_path)
     assert len(outcome.output) < 11 * 1024 * 1024
     assert "bytes left out" in outcome.output
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "./", "folder", "../out.py", "/", "plain.txt/x.py", "x" * 300, "a\0b"]
+)
+def test_a_name_that_is_no_file_in_the_folder_is_ignored(tmp_path: Path, name: str) -> None:
+    """Code that names a folder, or a place outside or impossible, for its file runs without one."""
+    folder = tmp_path / "work"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "plain.txt").write_text("plain")
+    outcome = run_code(
+        f"# filename: {name}\nprint(1)", language="python", work_dir=folder, timeout_seconds=20
+    )
+    ran = "\0" not in name  # Python itself refuses source with a zero byte
+    assert outcome.output == "1\n" if ran else outcome.exit_code != 0
+    assert sorted(path.name for path in folder.iterdir()) == ["folder", "plain.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]

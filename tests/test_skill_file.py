@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,14 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path, others: SkillRepository) 
         sparse.truncate(MAX_BYTES + 1)
     with pytest.raises(InvalidSkillFileError, match="larger than 64 MB"):
         import_files(others, [file])
+
+
+def test_many_keys_with_one_doubled_are_read_in_no_time(tmp_path: Path) -> None:
+    """The doubled key among a hundred thousand is found by looking at each once."""
+    keys = ",".join(f'"k{number}":0' for number in range(100_000))
+    file = tmp_path / "wide.skill.json"
+    file.write_text(f'{{{keys},"k99999":1}}')
+    began = time.perf_counter()
+    with pytest.raises(InvalidSkillFileError, match="'k99999' stands twice"):
+        read_skill_file(file)
+    assert time.perf_counter() - began < 5

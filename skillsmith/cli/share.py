@@ -139,19 +139,19 @@ def _show_imported(session: Session, document: dict[str, Json]) -> None:
 def trust(session: Session, *, name: NameArgument, yes: YesOption = False) -> None:
     """Let an imported skill run, after you have seen its code.
 
-    On a terminal its code is shown first and you are asked.
+    On a terminal its code, defaults and files are shown first and you are asked; what was shown is trusted.
     """
-    from skillsmith.cli.show import show_steps  # noqa: PLC0415  (only to draw a skill)
+    from skillsmith.cli.show import show_for_trust  # noqa: PLC0415  (only to draw a skill)
     from skillsmith.library.exchange import trust as trust_skill  # noqa: PLC0415  (only to share)
 
     out = session.out
     with session.open() as workspace:
         waiting = workspace.skills.newest_in_state(name, "quarantined")
         skill = workspace.skills.get(name if waiting is None else f"{name}@{waiting}")
-        if session.interactive and not yes and skill.state == "quarantined":
-            show_steps(out, skill, code=True)
+        if session.interactive and not yes and skill.state in ("quarantined", "retired"):
+            show_for_trust(out, skill)
             session.confirm(f"trust {skill.name}@{skill.version}?", yes=False)
-        trusted = trust_skill(workspace.skills, name)
+        trusted = trust_skill(workspace.skills, skill.id)
     out.document(
         {"skill": trusted.name, "version": trusted.version, "state": trusted.state},
         lambda: out.line(f"{trusted.name}@{trusted.version} is {trusted.state}"),

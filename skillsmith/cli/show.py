@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from skillsmith.cli.text import STATE_STYLES, duration, joined, plural, share, value_text, when
+from skillsmith.cli.text import STATE_STYLES, duration, joined, plural, share, size, value_text, when
 from skillsmith.library.bindings import show as show_binding
 from skillsmith.models import Json, Node, Reason, Skill, Variable
 from skillsmith.output import Column, Output, shorten
@@ -18,11 +18,14 @@ DECISIONS = (
     ("Left out", ("left_out",)),
 )
 
+TABLE_CHARS = 50
+"""What the table of inputs shows of a default."""
+
 INPUT_COLUMNS = (
     Column(key="name", title="input", style="cyan"),
     Column(key="type", title="type"),
     Column(key="required", title="", show=lambda required: "required" if required else ""),
-    Column(key="default", title="example or default", width=50),
+    Column(key="default", title="example or default", width=TABLE_CHARS),
     Column(key="description", title="description", width=70, grow=True),
 )
 
@@ -36,9 +39,69 @@ def show_skill(out: Output, skill: Skill, document: Mapping[str, Json]) -> None:
     out.fields(_facts(skill, document))
     show_inputs(out, skill.variables)
     show_steps(out, skill, code=True)
+    show_defaults(out, [variable for variable in skill.variables if _is_long(variable)])
+    show_artifacts(out, skill)
+    show_called(out, skill)
     if skill.body:
         _heading(out, "Notes")
         out.line(skill.body)
+
+
+def show_for_trust(out: Output, skill: Skill) -> None:
+    """Print everything of a skill that could run or be used when it runs, and nothing of it shortened."""
+    out.line(f"{skill.name}@{skill.version}  {skill.state}", style=STATE_STYLES.get(skill.state, "bold"))
+    show_defaults(out, skill.variables)
+    show_steps(out, skill, code=True, whole=True)
+    show_artifacts(out, skill)
+    show_called(out, skill)
+
+
+def show_defaults(out: Output, variables: Sequence[Variable]) -> None:
+    """Print inputs with their defaults in full: a default goes into code, too."""
+    if not variables:
+        return
+    _heading(out, "Inputs and their defaults")
+    for variable in variables:
+        default = "no default" if variable.default is None else f"= {value_text(variable.default)}"
+        out.line(f"      {variable.name} ({variable.type}) {default}")
+
+
+def _is_long(variable: Variable) -> bool:
+    """Whether the table of inputs may cut a default off."""
+    text = "" if variable.default is None else value_text(variable.default)
+    return len(text) > TABLE_CHARS or "\n" in text
+
+
+def show_artifacts(out: Output, skill: Skill) -> None:
+    """Print the files that come with a skill, and what the text ones hold: code may import them."""
+    if not skill.artifacts:
+        return
+    _heading(out, "Files that come with it")
+    for artifact in skill.artifacts:
+        place = f" → {artifact.path}" if artifact.path and artifact.path != artifact.name else ""
+        facts = f"{artifact.type}, {size(len(artifact.content))}"
+        out.line(f"      {artifact.name}{place}  {facts}", style="bold")
+        text = _as_text(artifact.content)
+        if text is None:
+            out.line("        (not text)", style="dim")
+        else:
+            out.code(text, language=artifact.language or "text", indent=8)
+
+
+def _as_text(content: bytes) -> str | None:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def show_called(out: Output, skill: Skill) -> None:
+    """Print the names of the skills that a skill calls."""
+    called = dict.fromkeys(node.tool for node in skill.nodes if node.kind == "skill" and node.tool)
+    if called:
+        _heading(out, "Skills it calls")
+        for name in called:
+            out.line(f"      {name}")
 
 
 def _facts(skill: Skill, document: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
@@ -94,13 +157,20 @@ def _input_row(variable: Variable) -> dict[str, Json]:
     }
 
 
-def show_steps(out: Output, skill: Skill, *, code: bool) -> None:
-    """Print the nodes in order, each with what it waits for and where its values come from."""
+def show_steps(out: Output, skill: Skill, *, code: bool, whole: bool = False) -> None:
+    """Print the nodes in order, each with what it waits for and where its values come from.
+
+    Args:
+        out: Where to.
+        skill: The skill.
+        code: Whether templates are shown.
+        whole: Whether long bindings are shown in full.
+    """
     _heading(out, "Steps")
     for node in skill.nodes:
         after = f"  after {joined(node.after)}" if node.after else ""
         out.line(f"{node.id:>4}  {node.kind}  {_node_title(node)}{after}", style="bold")
-        for line in _node_facts(node):
+        for line in _node_facts(node, whole=whole):
             out.line(f"        {line}")
         if code and node.template is not None:
             out.code(node.template.text, language=node.language or "text", indent=8)
@@ -114,9 +184,10 @@ def _node_title(node: Node) -> str:
     return node.tool or node.title or node.language or ""
 
 
-def _node_facts(node: Node) -> Iterator[str]:
+def _node_facts(node: Node, *, whole: bool) -> Iterator[str]:
     for name, binding in (*node.arguments.items(), *node.bindings.items()):
-        yield f"{name} ← {shorten(show_binding(binding), 200)}"
+        text = show_binding(binding)
+        yield f"{name} ← {text if whole else shorten(text, 200)}"
     for label, uses in (("reads", node.reads), ("writes", node.writes)):
         if uses:
             yield f"{label} {', '.join(show_binding(use.path) for use in uses)}"

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skillsmith.errors import ExecutionError
+from skillsmith.library.paths import leaves_folder
 from skillsmith.models import Json
+
+MAX_EXPRESSION_CHARS = 2_000
+MAX_SHOWN = 200
+MAX_NESTING = 50
+"""Of an expression's parts inside parts; Python's own parser gives up on little more."""
 
 MAX_TEXT_BYTES = 10 * 1024 * 1024
 """A check reads no more of a file than this."""
@@ -57,6 +63,7 @@ def holds(expression: str, surroundings: Surroundings) -> bool:
     import simpleeval  # type: ignore[import-untyped]  # noqa: PLC0415  (8 ms; few skills have conditions)
 
     names_in(expression)
+    shown = shorten(expression)
     evaluator = simpleeval.EvalWithCompoundTypes(
         names=_names(surroundings),
         functions=_functions(surroundings.work_dir),
@@ -65,14 +72,16 @@ def holds(expression: str, surroundings: Surroundings) -> bool:
     try:
         value = evaluator.eval(expression.strip())
     except simpleeval.NameNotDefined as error:
-        raise ExecutionError(f"in {expression!r}: nothing is called {error.name!r}") from error
+        raise ExecutionError(f"in {shown}: nothing is called {error.name!r}") from error
     except simpleeval.InvalidExpression as error:
-        raise ExecutionError(f"{expression!r} cannot be evaluated: {error}") from error
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, OSError) as error:
+        raise ExecutionError(f"{shown} cannot be evaluated: {error}") from error
+    except ExecutionError:
+        raise
+    except Exception as error:  # whatever an expression makes Python raise, it is the expression's own fault
         reason = f"{type(error).__name__}: {error}"
-        raise ExecutionError(f"{expression!r} cannot be evaluated: {reason}") from error
+        raise ExecutionError(f"{shown} cannot be evaluated: {reason}") from error
     if callable(value):
-        raise ExecutionError(f"{expression!r} names a function without calling it")
+        raise ExecutionError(f"{shown} names a function without calling it")
     return bool(value)
 
 
@@ -131,10 +140,7 @@ def names_in(expression: str) -> frozenset[str]:
     Raises:
         ExecutionError: It is not one expression.
     """
-    try:
-        tree = ast.parse(expression.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise ExecutionError(f"{expression!r} is no valid expression: {error}") from error
+    tree = _parse(expression)
     used = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     made = {node.id for node in used if isinstance(node.ctx, ast.Store)}  # in a comprehension
     names = {node.id for node in used} - made
@@ -149,9 +155,45 @@ def names_in(expression: str) -> frozenset[str]:
     return frozenset(names - set(_CONSTANTS) - set(FUNCTIONS) - {"inputs", "results"})
 
 
+def _parse(expression: str) -> ast.Expression:
+    shown = shorten(expression)
+    if len(expression) > MAX_EXPRESSION_CHARS:
+        raise ExecutionError(
+            f"{shown} is longer than {MAX_EXPRESSION_CHARS:,} characters", hint="make several checks of it"
+        )
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ExecutionError(f"{shown} is no valid expression: {error}") from error
+    if _is_deep(tree):
+        raise ExecutionError(
+            f"{shown} is nested more than {MAX_NESTING} deep", hint="make several checks of it"
+        )
+    return tree
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    level = [tree]
+    for _ in range(MAX_NESTING + 1):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
+
+
+def shorten(expression: str) -> str:
+    """Write an expression so that it fits into a line."""
+    text = repr(expression)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
 def _functions(work_dir: Path) -> dict[str, Callable[..., Json]]:
     def file(name: str) -> Path:
-        return work_dir / name
+        path = work_dir / name
+        if leaves_folder(name) or not path.resolve().is_relative_to(work_dir.resolve()):
+            raise ExecutionError(
+                f"a condition asks for {shorten(name)}, which is outside the work folder",
+                hint="look at files in the work folder only",
+            )
+        return path
 
     functions: dict[str, Callable[..., Json]] = {
         "exists": lambda name: file(name).exists(),

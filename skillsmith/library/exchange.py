@@ -279,7 +279,10 @@ def trust(repo: SkillRepository, ref: str) -> Skill:
     """
     with repo.transaction():
         waiting = repo.newest_in_state(ref, "quarantined")
-        skill = repo.set_state(ref if waiting is None else f"{ref}@{waiting}", "trusted")
+        chosen = ref if waiting is None else f"{ref}@{waiting}"
+        if repo.get(chosen).state == "retired":
+            repo.set_state(chosen, "quarantined")  # the one way back
+        skill = repo.set_state(chosen, "trusted")
         if skill.version > repo.current_version(skill.name) or repo.state(skill.name) in UNUSABLE:
             repo.set_current(skill.id)
     return skill

@@ -7,15 +7,16 @@ that an execution that dies leaves what it had begun and what it had done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 from skillsmith.db import Database
 from skillsmith.events import EventLog, dump_json
 from skillsmith.files import FileRepository
+from skillsmith.ids import digest_of
 from skillsmith.library.bindings import as_text
+from skillsmith.library.cleaning import Cleaner
 from skillsmith.library.workfolder import FileChange
 from skillsmith.models import (
     CodeUse,
@@ -31,8 +32,6 @@ from skillsmith.models import (
 )
 from skillsmith.runs import RunRepository
 
-Redact: TypeAlias = Callable[[Event], Event]
-
 AGENT = "skillsmith"
 """Stands as the agent where the source run names none."""
 
@@ -42,14 +41,14 @@ class ExecutionLog:
 
     Args:
         db: The connection.
-        redact: Takes secrets out of an event before it is written.
+        cleaner: Takes secrets out of whatever is written.
     """
 
-    def __init__(self, db: Database, *, redact: Redact | None = None) -> None:
+    def __init__(self, db: Database, *, cleaner: Cleaner | None = None) -> None:
         self._runs = RunRepository(db)
         self._events = EventLog(db)
         self._files = FileRepository(db)
-        self._redact = redact
+        self._cleaner = cleaner or Cleaner()
         self.run_id = ""
         self._key = 0
         self._seq = 0
@@ -66,9 +65,7 @@ class ExecutionLog:
 
     def clean(self, text: str) -> str:
         """Return a text without its secrets."""
-        if self._redact is None:
-            return text
-        return self._redact(Event(kind="message", content=text)).content or ""
+        return self._cleaner.text(text)
 
     def reopen(self, run_id: str) -> Run:
         """Go on with a run that was interrupted."""
@@ -81,9 +78,7 @@ class ExecutionLog:
         self._key = self._runs.key(run.id)
 
     def _append(self, *events: Event) -> None:
-        if self._redact is not None:
-            events = tuple(map(self._redact, events))
-        self._seq = self._events.append(self._key, events)
+        self._seq = self._events.append(self._key, tuple(map(self._cleaner.event, events)))
 
     @property
     def position(self) -> int:
@@ -150,13 +145,16 @@ class ExecutionLog:
         for change in changes:
             now = time.time()
             paths.append(change.path)
+            content = None if change.content is None else self._cleaner.content(change.content)
             data = {"digest": change.digest, "size": change.size}
+            if content is not None and content is not change.content:  # what is stored, not what was made
+                data = {"digest": digest_of(content), "size": len(content)}
             if agent is not None:
                 self._append(Event(kind="artifact", at=now, agent=agent, content=change.path, data=data))
-            if change.content is not None:
+            if content is not None:
                 snapshot = FileSnapshot(
                     path=change.path,
-                    content=change.content,
+                    content=content,
                     agent=agent,
                     at=now,
                     seq=self._seq if agent else None,
@@ -166,7 +164,7 @@ class ExecutionLog:
 
     def finish(self, *, status: RunStatus, outcome: Outcome, reason: str) -> Run:
         """Close the run."""
-        return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=reason)
+        return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=self.clean(reason))
 
 
 def _event(kind: str, node: Node, key: str, **fields: object) -> Event:

@@ -13,12 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from skillsmith.db import Database
-from skillsmith.errors import ExecutionError, NotFoundError, UsageError
+from skillsmith.errors import UsageError
 from skillsmith.library.binder import file_roles
 from skillsmith.library.bindings import UnresolvedError
 from skillsmith.library.checkpoints import Progress, SkillCheckpointManager
+from skillsmith.library.cleaning import Cleaner, Redact
 from skillsmith.library.dry_run import document_of
-from skillsmith.library.execution_log import ExecutionLog, Redact
+from skillsmith.library.execution_log import ExecutionLog
+from skillsmith.library.lease import lease
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.node_runs import NodeRunner
 from skillsmith.library.outcome import (
@@ -30,11 +32,17 @@ from skillsmith.library.outcome import (
 )
 from skillsmith.library.preparation import Means, Preparation, prepare, warnings_of
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.resumption import (
+    confirm_uncertain,
+    refuse_resume,
+    refuse_without_results,
+    refuse_without_secrets,
+)
 from skillsmith.library.sandbox import ProcessGroups, clean_environment
 from skillsmith.library.tracking import SkillAdaptationTracker
 from skillsmith.library.walk import ExecutionCallbacks, Walk, Walker
 from skillsmith.library.workfolder import FilePlan, WorkFolder
-from skillsmith.models import AgentRunner, Execution, Json, Skill, ToolSource
+from skillsmith.models import AgentRunner, Json, Skill, ToolSource
 from skillsmith.runs import RunRepository
 
 MAX_SIDE_BY_SIDE = 4
@@ -63,7 +71,7 @@ class SkillExecutor:
         tools: Where tool nodes find their tools.
         work_dir: Folder the code works in; None: a new one below ``./skillsmith-runs`` for each execution.
         agents: Runs agent nodes.
-        redact: Takes secrets out of events before they are written.
+        redact: Takes secrets out of events; whatever else is stored goes through it, too.
         pass_env: Names of environment variables that the code gets beyond the harmless ones.
         side_by_side: How many nodes may run at once.
         backoff_seconds: Pause before a failed node's first further try; doubles with each.
@@ -83,12 +91,12 @@ class SkillExecutor:
     ) -> None:
         self._db = db
         self._skills = SkillRepository(db)
-        self._ledger = ExecutionLedger(db)
+        self._cleaner = Cleaner(redact)
+        self._ledger = ExecutionLedger(db, clean=self._cleaner.json)
         self._checkpoints = SkillCheckpointManager(self._ledger)
         self._tools = tools
         self._work_dir = work_dir
         self._agents = agents
-        self._redact = redact
         self._pass_env = passed_variables() if pass_env is None else tuple(pass_env)
         self._side_by_side = side_by_side
         self._backoff_seconds = backoff_seconds
@@ -119,7 +127,8 @@ class SkillExecutor:
         Raises:
             UsageError: An input is unknown, missing or does not fit, or the execution is over.
             RefusedError: The skill is not trusted, or would write outside its work folder.
-            ExecutionError: Something it needs is not there. In all these cases nothing has been run.
+            ExecutionError: Something it needs is not there, or the execution to resume is still running or
+                used a secret, which is not stored. In all these cases nothing has been run.
             ExecutionInterruptedError: On Ctrl-C; the execution can be resumed.
         """
         callbacks = callbacks or ExecutionCallbacks()
@@ -127,13 +136,16 @@ class SkillExecutor:
             plan = self.plan(skill, task_context, allow_adaptation=allow_adaptation)
             return ExecutionResult(skill_used=skill.name, version=skill.version, plan=plan)
         if resume is not None:
-            return self._resume(skill, resume, callbacks, strict=strict_mode)
+            execution_id = self._ledger.get(resume).id
+            with lease(self._db.path, execution_id):  # what is read from here on stays as it is
+                return self._resume(skill, execution_id, callbacks, strict=strict_mode)
         preparation = prepare(
             skill, task=_task(task_context), given=_inputs(task_context), skills=self._skills,
             means=self._means(callbacks), adapt=allow_adaptation,
         )  # fmt: skip
         books = self._open(preparation, task_context.get("confidence"))
-        return self._execute(preparation, books, callbacks, strict=strict_mode)
+        with lease(self._db.path, books.execution_id):
+            return self._execute(preparation, books, callbacks, strict=strict_mode)
 
     def plan(
         self, skill: Skill, task_context: Mapping[str, Json], *, allow_adaptation: bool = True
@@ -161,7 +173,7 @@ class SkillExecutor:
         )
 
     def _open(self, preparation: Preparation, confidence: float | None) -> _Books:
-        skill, log = preparation.skill, ExecutionLog(self._db, redact=self._redact)
+        skill, log = preparation.skill, ExecutionLog(self._db, cleaner=self._cleaner)
         run = log.begin(
             preparation.task, work_dir=preparation.work_dir,
             metadata={"skill": skill.name, "version": skill.version},
@@ -174,12 +186,13 @@ class SkillExecutor:
         )  # fmt: skip
 
     def _resume(
-        self, skill: Skill, reference: str, callbacks: ExecutionCallbacks, *, strict: bool
+        self, skill: Skill, execution_id: str, callbacks: ExecutionCallbacks, *, strict: bool
     ) -> ExecutionResult:
-        execution = self._ledger.get(reference)
-        _refuse_resume(execution, skill)
+        execution = self._ledger.get(execution_id)
+        refuse_resume(execution, skill)
         run = RunRepository(self._db).get(execution.run_id or "")
         progress = self._checkpoints.resume_skill_from_checkpoint(execution.id)
+        refuse_without_secrets(execution, progress)
         means = self._means(callbacks)
         if run.work_dir:
             means = replace(means, work_dir=Path(run.work_dir))
@@ -188,8 +201,9 @@ class SkillExecutor:
         if progress.values is not None:
             files = FilePlan(values=progress.values, files=(), outside=preparation.files.outside)
             preparation = replace(preparation, files=files)
-        _confirm_uncertain(progress, preparation, callbacks)
-        log = ExecutionLog(self._db, redact=self._redact)
+        refuse_without_results(execution, progress, preparation.graph)
+        confirm_uncertain(progress, preparation.graph, callbacks)
+        log = ExecutionLog(self._db, cleaner=self._cleaner)
         log.reopen(run.id)
         books = _Books(
             execution_id=execution.id, run_id=run.id, log=log, progress=progress,
@@ -338,31 +352,3 @@ def _inputs(context: Mapping[str, Json]) -> Mapping[str, Json]:
     if not isinstance(inputs, Mapping):
         raise UsageError("the inputs of a task are values by name", hint='give {"inputs": {"name": value}}')
     return inputs
-
-
-def _refuse_resume(execution: Execution, skill: Skill) -> None:
-    if (execution.skill, execution.version) != (skill.name, skill.version):
-        raise UsageError(
-            f"execution {execution.id[:13]} is one of {execution.skill}@{execution.version},"
-            f" not of {skill.name}@{skill.version}",
-            hint=f"resume it with --use-skill {execution.skill}@{execution.version}",
-        )
-    if execution.success:
-        raise UsageError(f"execution {execution.id[:13]} has succeeded: there is nothing to go on with")
-    if execution.run_id is None:
-        raise NotFoundError(f"execution {execution.id[:13]} has no run to go on with")
-
-
-def _confirm_uncertain(progress: Progress, preparation: Preparation, callbacks: ExecutionCallbacks) -> None:
-    """Ask about changes that began and never ended: they may have been made."""
-    for key in progress.uncertain:
-        stop = preparation.graph.stops.get(key)
-        if stop is None:
-            continue
-        what = f"{key} ({stop.node.tool or stop.node.title})"
-        question = f"{what} was under way when the execution stopped and may have been done. Do it again?"
-        if callbacks.approve is None or not callbacks.approve(question, key):
-            raise ExecutionError(
-                f"{what} was under way when the execution stopped and may have been done",
-                hint="see whether it was; resume on a terminal to do it again, or start anew",
-            )

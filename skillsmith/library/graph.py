@@ -8,7 +8,7 @@ for all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
 from skillsmith.errors import ExecutionError
@@ -19,8 +19,12 @@ from skillsmith.library.skill_reader import SkillReader
 from skillsmith.library.validation import bindings_of, expressions_of
 from skillsmith.models import FromNode, Json, Node, Skill
 
-MAX_DEPTH = 8
-"""Sub-skills inside sub-skills; deeper is a circle."""
+MAX_STOPS = 2_000
+"""Of one execution: nodes, sub-skills' nodes, and their entries and exits. Skills that call others six times
+each grow sixfold with every level."""
+
+MAX_DEPTH = 50
+"""Of sub-skills inside sub-skills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,42 +88,80 @@ def build_graph(skill: Skill, skills: SkillReader) -> Graph:
         NotFoundError: A sub-skill is not in the library.
         ExecutionError: The nodes or sub-skills go round in a circle, or a sub-skill lacks an input.
     """
-    stops: dict[str, Stop] = {}
-    known = {"": skill}
-    _expand(skill, "", frozenset(), skills, stops, known)
-    graph = Graph(stops, known)
+    expansion = _Expansion(skills)
+    expansion.add(skill, scope="", entry=frozenset(), outer=())
+    graph = Graph(expansion.stops, expansion.known)
     graph.sorter()
     return graph
 
 
-def _expand(
-    skill: Skill,
-    scope: str,
-    entry: frozenset[str],
-    skills: SkillReader,
-    stops: dict[str, Stop],
-    known: dict[str, Skill],
-) -> None:
-    if scope.count("/") > MAX_DEPTH:
-        raise ExecutionError(
-            f"skill {skill.name!r} contains itself", hint="take the circle out of its sub-skills"
-        )
-    ids = {node.id for node in skill.nodes}
-    for node in skill.nodes:
-        uses = frozenset(scope + name for name in _uses(node) & ids)
-        after = uses | {scope + name for name in node.after} | entry
-        key = scope + node.id
-        if node.kind != "skill":
-            stops[key] = Stop(key=key, node=node, scope=scope, after=after, uses=uses)
-            continue
-        child = skills.get(node.tool or "")
+class _Expansion:
+    """Puts sub-skills in their nodes' place."""
+
+    def __init__(self, skills: SkillReader) -> None:
+        self._skills = skills
+        self._read: dict[str, Skill] = {}
+        self.stops: dict[str, Stop] = {}
+        self.known: dict[str, Skill] = {}
+
+    def add(self, skill: Skill, *, scope: str, entry: frozenset[str], outer: tuple[str, ...]) -> set[str]:
+        """Add a skill's stops and return the keys of those on its own level.
+
+        Args:
+            skill: The skill.
+            scope: Key prefix of its nodes.
+            entry: What all of them wait for.
+            outer: Names of the skills it is inside of.
+        """
+        _refuse_circle(skill.name, outer)
+        self.known[scope] = skill
+        ids = {node.id for node in skill.nodes}
+        for node in skill.nodes:
+            uses = frozenset(scope + name for name in _uses(node) & ids)
+            after = uses | {scope + name for name in node.after} | entry
+            stop = Stop(key=scope + node.id, node=node, scope=scope, after=after, uses=uses)
+            if node.kind == "skill":
+                self._add_child(stop, (*outer, skill.name))
+            else:
+                self._put(stop)
+        return {scope + name for name in ids}
+
+    def _add_child(self, stop: Stop, outer: tuple[str, ...]) -> None:
+        child = self._child(stop.node)
+        enters = replace(stop, key=f"{stop.key}/", enters=child)
+        self._put(enters)
+        inner = self.add(child, scope=enters.inner, entry=frozenset({enters.key}), outer=outer)
+        # the exits of deeper sub-skills are on the child's own level, so all of it is waited for
+        self._put(replace(stop, after=frozenset({enters.key, *inner}), uses=frozenset(), leaves=child))
+
+    def _child(self, node: Node) -> Skill:
+        reference = node.tool or ""
+        if reference not in self._read:
+            self._read[reference] = self._skills.get(reference)
+        child = self._read[reference]
         _refuse_unbound(node, child)
-        enters = Stop(key=f"{key}/", node=node, scope=scope, after=after, uses=uses, enters=child)
-        stops[enters.key] = enters
-        known[enters.inner] = child
-        _expand(child, enters.inner, frozenset({enters.key}), skills, stops, known)
-        inner = frozenset(other for other in stops if other.startswith(enters.inner))
-        stops[key] = Stop(key=key, node=node, scope=scope, after=inner, leaves=child)
+        return child
+
+    def _put(self, stop: Stop) -> None:
+        if len(self.stops) >= MAX_STOPS:
+            raise ExecutionError(
+                f"skill {self.known[''].name!r} has more than {MAX_STOPS:,} nodes with those of the skills it"
+                " calls",
+                hint="run them one by one",
+            )
+        self.stops[stop.key] = stop
+
+
+def _refuse_circle(name: str, outer: tuple[str, ...]) -> None:
+    if name in outer:
+        circle = " → ".join((*outer[outer.index(name) :], name))
+        raise ExecutionError(
+            f"skill {name!r} contains itself: {circle}", hint="take the circle out of its sub-skills"
+        )
+    if len(outer) > MAX_DEPTH:
+        raise ExecutionError(
+            f"skill {outer[0]!r} has sub-skills more than {MAX_DEPTH} deep", hint="call fewer inside others"
+        )
 
 
 def _uses(node: Node) -> set[str]:

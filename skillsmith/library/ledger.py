@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from skillsmith.db import Database, Row, page
@@ -71,10 +71,12 @@ class ExecutionLedger:
 
     Args:
         db: The connection.
+        clean: Takes secrets out of values before they are stored.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, clean: Callable[[Json], Json] | None = None) -> None:
         self._db = db
+        self._clean = clean or _as_it_is
 
     def start(
         self,
@@ -97,10 +99,14 @@ class ExecutionLedger:
         execution_id = new_id()
         self._db.execute(_START, {
             "id": execution_id, "skill_id": skill.id, "name": skill.name, "version": skill.version,
-            "run_id": run_id, "task": storable(task), "confidence": confidence, "started_at": time.time(),
-            "inputs": dump_json(dict(inputs)), "context_diff": dump_json(context_diff(skill, inputs)),
+            "run_id": run_id, "task": storable(self._clean(task)), "confidence": confidence,
+            "started_at": time.time(),
+            "inputs": self._dump(dict(inputs)), "context_diff": self._dump(context_diff(skill, inputs)),
         })  # fmt: skip
         return execution_id
+
+    def _dump(self, value: Json) -> str:
+        return dump_json(self._clean(value))
 
     def checkpoint(self, execution_id: str, node: str, state: Mapping[str, Json]) -> None:
         """Store what later nodes need after a node is done."""
@@ -113,7 +119,7 @@ class ExecutionLedger:
                     "pk": self._key(execution_id),
                     "node": node,
                     "at": time.time(),
-                    "state": dump_json(dict(state)),
+                    "state": self._dump(dict(state)),
                 },
             )
 
@@ -148,8 +154,8 @@ class ExecutionLedger:
             now = time.time()
             self._close(row["pk"], adaptations, {
                 "completed_at": now, "duration": now - row["started_at"], "cost": cost_usd,
-                "success": int(success), "error": storable(error), "outputs": dump_json(dict(outputs)),
-                "artifacts": dump_json(list(artifacts)),
+                "success": int(success), "error": storable(self._clean(error)),
+                "outputs": self._dump(dict(outputs)), "artifacts": self._dump(list(artifacts)),
             })  # fmt: skip
         return self.get(row["id"])
 
@@ -157,15 +163,15 @@ class ExecutionLedger:
         reasons = dict.fromkeys(adaptation.reason for adaptation in adaptations if adaptation.reason)
         self._db.execute(_FINISH, {
             **columns, "pk": pk, "adapted": int(bool(adaptations)),
-            "reason": storable("; ".join(reasons)) or None,
+            "reason": storable(self._clean("; ".join(reasons))) or None,
         })  # fmt: skip
         self._db.execute("DELETE FROM adaptations WHERE execution = ?", (pk,))
         self._db.executemany(
             "INSERT INTO adaptations (execution, ordinal, type, target, before, after, reason)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (pk, ordinal, one.type, one.target, dump_json(one.before), dump_json(one.after),
-                 storable(one.reason))
+                (pk, ordinal, one.type, one.target, self._dump(one.before), self._dump(one.after),
+                 storable(self._clean(one.reason)))
                 for ordinal, one in enumerate(adaptations, 1)
             ],
         )  # fmt: skip
@@ -189,8 +195,9 @@ class ExecutionLedger:
             self._close(pk, execution.adaptations, {
                 "completed_at": execution.completed_at, "duration": execution.duration_seconds,
                 "cost": execution.cost_usd, "success": int(execution.success),
-                "error": storable(execution.error), "outputs": dump_json(dict(execution.outputs)),
-                "artifacts": dump_json(list(execution.artifacts)),
+                "error": storable(self._clean(execution.error)),
+                "outputs": self._dump(dict(execution.outputs)),
+                "artifacts": self._dump(list(execution.artifacts)),
             })  # fmt: skip
         return execution_id
 
@@ -203,7 +210,7 @@ class ExecutionLedger:
         cursor = self._db.execute(_START, {
             "id": execution_id, "skill_id": skill_id, "name": execution.skill, "version": execution.version,
             "run_id": execution.run_id, "task": storable(execution.task), "confidence": execution.confidence,
-            "started_at": execution.started_at, "inputs": dump_json(dict(execution.inputs)),
+            "started_at": execution.started_at, "inputs": self._dump(dict(execution.inputs)),
             "context_diff": "{}",
         })  # fmt: skip
         return int(cursor.lastrowid)
@@ -328,6 +335,10 @@ class ExecutionLedger:
             )
             for one in found
         )  # fmt: skip
+
+
+def _as_it_is(value: Json) -> Json:
+    return value
 
 
 def context_diff(skill: Skill, inputs: Mapping[str, Json]) -> dict[str, Json]:

@@ -21,7 +21,7 @@ from skillsmith.library.bindings import resolve
 from skillsmith.library.results import as_exact
 from skillsmith.library.sandbox import run_code
 from skillsmith.library.templates import render, verify_template
-from skillsmith.models import FileSnapshot, FromInput, Json, Node, Proof, Skill
+from skillsmith.models import FileSnapshot, FromInput, Json, Node, Proof, Skill, Template
 
 REPLAY_TIMEOUT_SECONDS = 120.0
 MAX_SHOWN = 200
@@ -136,11 +136,12 @@ def replays(skill: Skill, recorded: Mapping[str, Recorded], files: Iterable[File
     """
     began = time.time()
     files = tuple(files)
-    first = _replay(skill, files)
+    first, problem = _replay(skill, files)
     failures, compared = _compare(skill, recorded, first)
+    failures = [problem, *failures] if problem else failures
     detail: dict[str, Json] = {"seconds": {node: one.seconds for node, one in first.items()}}
     if any("differs" in failure for failure in failures):
-        unstable = sorted(_unstable(first, _replay(skill, files)))
+        unstable = sorted(_unstable(first, _replay(skill, files)[0]))
         detail["nondeterministic"] = unstable
         failures += [f"{path}: differs from one replay to the next (nondeterminism)" for path in unstable]
     return Proof(
@@ -158,30 +159,43 @@ class _Replayed:
     seconds: float
 
 
-def _replay(skill: Skill, files: Sequence[FileSnapshot]) -> dict[str, _Replayed]:
-    inputs = defaults_of(skill)
+def _replay(skill: Skill, files: Sequence[FileSnapshot]) -> tuple[dict[str, _Replayed], str | None]:
+    """Run the code nodes; return what each did, and what kept them from being run to the end."""
     done: dict[str, _Replayed] = {}
-    with TemporaryDirectory(prefix="skillsmith-replay-") as folder:
-        root = Path(folder)
-        for file in files:
-            target = root / file.path
-            if not target.resolve().is_relative_to(root.resolve()):
-                continue  # a log may name any path; nothing is written outside the scratch folder
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.content)
-        for node in skill.nodes:
-            if node.kind != "code" or node.template is None:
-                continue
-            language = node.language or "python"
-            code = render(node.template, template_values(node, inputs, {}), language=language)
-            timeout = node.timeout_seconds or REPLAY_TIMEOUT_SECONDS
-            ran = run_code(code, language=language, work_dir=root, timeout_seconds=timeout)
-            done[node.id] = _Replayed(
-                ran.exit_code, ran.output, ran.timed_out, _digests(root), round(ran.duration_seconds, 3)
-            )
-            if ran.exit_code != 0:
-                break
-    return done
+    where = "the files of the run"
+    try:
+        with TemporaryDirectory(prefix="skillsmith-replay-", ignore_cleanup_errors=True) as folder:
+            root = Path(folder)
+            _put(files, root)
+            for node in skill.nodes:
+                if node.kind == "code" and node.template is not None:
+                    where = node.id
+                    done[node.id] = _replay_node(node, node.template, defaults_of(skill), root)
+                    if done[node.id].exit_code != 0:
+                        break
+    except SkillsmithError as error:
+        return done, f"{where}: {error.message}"
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        return done, f"{where}: {error}"
+    return done, None
+
+
+def _put(files: Iterable[FileSnapshot], root: Path) -> None:
+    for file in files:
+        target = root / file.path
+        if not target.resolve().is_relative_to(root.resolve()):
+            continue  # a log may name any path; nothing is written outside the scratch folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.content)
+
+
+def _replay_node(node: Node, template: Template, inputs: Mapping[str, Json], root: Path) -> _Replayed:
+    language = node.language or "python"
+    code = render(template, template_values(node, inputs, {}), language=language)
+    timeout = node.timeout_seconds or REPLAY_TIMEOUT_SECONDS
+    ran = run_code(code, language=language, work_dir=root, timeout_seconds=timeout)
+    seconds = round(ran.duration_seconds, 3)
+    return _Replayed(ran.exit_code, ran.output, ran.timed_out, _digests(root), seconds)
 
 
 def _digests(root: Path) -> dict[str, str]:

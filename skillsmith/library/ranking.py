@@ -22,16 +22,17 @@ from skillsmith.library.weights import WITH_VECTORS, WORDS_ALONE, Weights
 from skillsmith.library.wording import likeness, spoken, stem, telling_stems, without_places
 from skillsmith.models import Json
 
-NEIGHBOURS = 30
-"""Candidates taken from vectors, and from full text."""
-TEXT_HITS = 100
+NEIGHBOURS = 25
+BEST_IN_WORDS = 15
+"""Candidates taken from vectors and from full text."""
+TEXT_HITS = 60
 """Skills whose share of words is known exactly; others count as having none."""
 SHORTLIST = 12
 """Candidates that are looked at closely."""
 EARLIER_TASKS = 8
 """Newest earlier tasks of a candidate whose wording is compared, beside the first."""
-BOUND = 5
-REACH = 3.0
+BOUND = 3
+REACH = 2.0
 """Inputs are bound, which takes a whole skill and a millisecond, for so many candidates at most, and only for
 those whose score could come so near to the best that it matters."""
 CATCH_UP = 16
@@ -205,7 +206,7 @@ class Ranker:
         """Return the candidates that are ahead on words and the whole meaning, and those included anyway."""
         among = self._text.tagged(tags) if tags else None
         words = self._text.search(task.question, limit=TEXT_HITS, among=among)
-        found = {*include, *islice(words, NEIGHBOURS)}
+        found = {*include, *islice(words, BEST_IN_WORDS)}
         wholes: dict[int, float] = {}
         if task.vector is not None:
             wholes = self._vectors.nearest(task.vector, limit=NEIGHBOURS, among=among)

@@ -161,7 +161,8 @@ class SkillRepository(SkillReader):
         """Set a version's state, and return it.
 
         Raises:
-            UntrustedError: It is in quarantine, which only trust or retirement ends.
+            UntrustedError: It is in quarantine, which only trust or retirement ends; or retired, from where
+                it comes back through quarantine only.
         """
         if state not in get_args(SkillState):
             raise UsageError(
@@ -169,11 +170,7 @@ class SkillRepository(SkillReader):
             )
         with self._db.transaction():
             row = self._find(ref)
-            if row["state"] == "quarantined" and state not in ("quarantined", "trusted", "retired"):
-                raise UntrustedError(
-                    f"skill {row['name']}@{row['version']} is in quarantine and cannot become {state}",
-                    hint=f"look at it, then `skillsmith trust {row['name']}@{row['version']}`",
-                )
+            _refuse_shortcut(f"{row['name']}@{row['version']}", row["state"], state)
             self._db.execute("UPDATE skill_versions SET state = ? WHERE pk = ?", (state, row["pk"]))
         return self.by_pk(row["pk"])
 
@@ -312,6 +309,20 @@ def _refuse_unsound(skill: Skill) -> None:
     if skill.state not in get_args(SkillState):
         raise UsageError(
             f"there is no state {skill.state!r}", hint=f"use one of {', '.join(get_args(SkillState))}"
+        )
+
+
+def _refuse_shortcut(ref: str, old: SkillState, new: SkillState) -> None:
+    """Refuse ways around trust: out of quarantine, or out of retirement, where a quarantined one may be."""
+    if old == "quarantined" and new not in ("quarantined", "trusted", "retired"):
+        raise UntrustedError(
+            f"skill {ref} is in quarantine and cannot become {new}",
+            hint=f"look at it, then `skillsmith trust {ref}`",
+        )
+    if old == "retired" and new not in ("retired", "quarantined"):
+        raise UntrustedError(
+            f"skill {ref} is retired and cannot become {new} at once",
+            hint=f"make it quarantined and look at it, then `skillsmith trust {ref}`",
         )
 
 

@@ -177,8 +177,13 @@ def run_code(
     """
     program = check_language(language)
     script, keep = _script_path(code, language=language, work_dir=work_dir)
-    script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text(code, encoding="utf-8", newline="")
+    try:
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(code, encoding="utf-8", newline="")
+    except (OSError, ValueError) as error:  # ValueError: text that is no UTF-8
+        raise ExecutionError(
+            f"the code cannot be written to {script}: {error}", hint="name another work folder"
+        ) from error
     command = [program, str(script)]
     try:
         with TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home:
@@ -190,13 +195,27 @@ def run_code(
 
 
 def _script_path(code: str, *, language: str, work_dir: Path) -> tuple[Path, bool]:
+    """Return where code is written to, and whether it stays there."""
     named = _NAMED_FILE.match(code)
-    if named:
-        path = (work_dir / named[1]).resolve()
-        if path.is_relative_to(work_dir.resolve()):
-            return path, True
+    path = _kept_path(named[1], work_dir) if named else None
+    if path is not None:
+        return path, True
     ending = _LANGUAGES[language.lower()][1]
     return work_dir / f"{SCRIPT_PREFIX}{threading.get_ident():x}{ending}", False
+
+
+def _kept_path(name: str, work_dir: Path) -> Path | None:
+    """Return the file that code names for itself; None when it is no file in the folder."""
+    root = work_dir.resolve()
+    try:
+        path = (root / name).resolve()
+        inside = path.is_relative_to(root) and path != root and not path.is_dir()
+        above = path.parent
+        while inside and above != root:
+            inside, above = not above.is_file(), above.parent
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
+        return None
+    return path if inside else None
 
 
 def _run(

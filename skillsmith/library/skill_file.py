@@ -19,6 +19,7 @@ import orjson
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, StorageError, UsageError
 from skillsmith.library.document import Document, from_document, to_document
 from skillsmith.library.seal import canonical, digest_of_document, render
+from skillsmith.library.slot_fit import unstable_places
 from skillsmith.library.validation import validate_skill
 from skillsmith.models import Json, Skill
 
@@ -76,7 +77,8 @@ def _recognised(data: bytes) -> tuple[Skill, Document] | None:
     try:
         skill = from_document(orjson.loads(data))
         document = to_document(skill)
-        if render(document) == data and not validate_skill(skill, parsed=True):
+        sound = not validate_skill(skill, parsed=True) and not unstable_places(skill)
+        if sound and render(document) == data:
             return skill, document
     except (orjson.JSONDecodeError, InvalidSkillFileError):
         return None  # the slow reading says why
@@ -88,7 +90,7 @@ def _examined(data: bytes, reference: Reference | None) -> tuple[Skill, Document
     render(document if isinstance(document, dict) else {})
     _check_seal(document, reference)
     skill = from_document(document)
-    problems = validate_skill(skill, parsed=True)
+    problems = validate_skill(skill, parsed=True) or unstable_places(skill)
     if problems:
         raise InvalidSkillFileError("; ".join(problems[:3]))
     again = to_document(skill)
@@ -141,9 +143,11 @@ def _parse_strictly(data: bytes) -> Json:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidSkillFileError(f"the key {twice!r} stands twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise InvalidSkillFileError(f"the key {name[:80]!r} stands twice in one object")
+            seen.add(name)
     return found
 
 

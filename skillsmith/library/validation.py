@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import get_args
 
 from skillsmith.errors import ExecutionError
 from skillsmith.library.bindings import sources, to_json
 from skillsmith.library.conditions import names_in
+from skillsmith.library.paths import leaves_folder
+from skillsmith.library.slot_fit import misfit
 from skillsmith.models import (
     Binding,
     FromInput,
@@ -136,6 +137,7 @@ def _reads(node: Node, declared: set[str], known: set[str], earlier: set[str]) -
         yield f"the template of node {node.id} uses {{{name}}}, which is not declared"
     if node.template is not None:
         yield from _places(node.id, node.template)
+        yield from _encodings(node, node.template)
     for what, expression in expressions_of(node):
         yield from _expression(f"the {what} of node {node.id}", expression, declared | known, node)
 
@@ -177,6 +179,14 @@ def _places(node: str, template: Template) -> Iterator[str]:
             yield f"the template of node {node} has no place {place} for its slot"
             return
         at = found + len(place)
+
+
+def _encodings(node: Node, template: Template) -> Iterator[str]:
+    """Refuse ways of writing values that could write more than a value: text in code is code."""
+    for slot in template.slots:
+        problem = misfit(slot.encoding, node.kind, node.language)
+        if problem:
+            yield f"the place {{{slot.variable}}} of node {node.id} {problem}"
 
 
 def expressions_of(node: Node) -> Iterator[tuple[str, str]]:
@@ -239,13 +249,6 @@ def _artifacts(artifacts: Iterable[SkillArtifact]) -> Iterator[str]:
         seen.add(artifact.name)
         if artifact.path is not None and leaves_folder(artifact.path):
             yield f"the artifact {artifact.name!r} would be written outside the work folder: {artifact.path}"
-
-
-def leaves_folder(path: str) -> bool:
-    """Tell whether a path may lead out of the folder it is meant for, on any platform."""
-    windows = PureWindowsPath(path)
-    parts = (*PurePosixPath(path).parts, *windows.parts)
-    return not path or path.startswith(("/", "\\")) or bool(windows.drive) or ".." in parts or "\0" in path
 
 
 def _values(skill: Skill) -> Iterator[str]:

@@ -6,6 +6,7 @@ before it starts and again when it has ended, and an interrupt finds the books i
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -107,7 +108,8 @@ class Walk:
         self._broken: dict[str, str] = {}
         self._running: dict[str, Job] = {}
         self._call_ids: dict[str, str] = {}
-        self._ended: queue.SimpleQueue[tuple[str, Attempt]] = queue.SimpleQueue()
+        self._attempts: dict[str, Attempt] = {}  # what an interrupt takes from the queue may be lost
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._cancelled = threading.Event()
 
     def run(self) -> None:
@@ -139,11 +141,11 @@ class Walk:
                 continue
             if not self._running:
                 return  # only after a failure: otherwise something is ready or running
-            key, attempt = self._next()
-            if self._end(key, attempt):
+            key = self._next()
+            if self._end(key):
                 sorter.done(key)
 
-    def _next(self) -> tuple[str, Attempt]:
+    def _next(self) -> str:
         while True:
             try:
                 return self._ended.get(timeout=_POLL_SECONDS)
@@ -154,10 +156,11 @@ class Walk:
         """Give running calls a little time to end, so that what they did is known."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self._running and (left := deadline - time.monotonic()) > 0:
-            try:
-                self._end(*self._ended.get(timeout=left))
-            except queue.Empty:
-                return
+            for key in self._running.keys() & self._attempts.keys():
+                self._end(key)
+            if self._running:
+                with contextlib.suppress(queue.Empty):
+                    self._ended.get(timeout=min(left, _POLL_SECONDS))
 
     # ------------------------------------------------------------------------------------------ beginning
 
@@ -279,13 +282,14 @@ class Walk:
 
     def _work(self, job: Job, delay_seconds: float) -> None:
         attempt = perform(job, delay_seconds=delay_seconds, cancelled=self._cancelled)
-        self._ended.put((job.stop.key, attempt))
+        self._attempts[job.stop.key] = attempt
+        self._ended.put(job.stop.key)
 
     # --------------------------------------------------------------------------------------------- ending
 
-    def _end(self, key: str, attempt: Attempt) -> bool:
+    def _end(self, key: str) -> bool:
         """Write down how a try ended; False when there is another."""
-        job = self._running.pop(key)
+        job, attempt = self._running.pop(key), self._attempts.pop(key)
         stop, log = job.stop, self._means.log
         paths = log.files(attempt.changes, agent=stop.node.agent or AGENT)
         result = NodeResult(

@@ -20,8 +20,8 @@ from skillsmith.errors import ExecutionError, RefusedError, UsageError
 from skillsmith.files import MAX_STORED_BYTES
 from skillsmith.library.bindings import UnresolvedError, resolve, sources
 from skillsmith.library.graph import Graph
+from skillsmith.library.paths import leaves_folder
 from skillsmith.library.sandbox import SCRIPT_PREFIX
-from skillsmith.library.validation import leaves_folder
 from skillsmith.models import Binding, FileUse, FromInput, FromNode, Json, SkillArtifact
 
 MAX_COPIED_BYTES = 1024 * 1024 * 1024
