@@ -78,9 +78,7 @@ def templates(draw: st.DrawFn, names: list[str], encodings: list[str]) -> Templa
     pieces = [draw(TEXT)]
     for name in chosen:
         pieces += [f"{{{name}}}", draw(TEXT)]
-    slots = tuple(
-        Slot(variable=name, encoding=draw(st.sampled_from(encodings))) for name in chosen
-    )
+    slots = tuple(Slot(variable=name, encoding=draw(st.sampled_from(encodings))) for name in chosen)
     return Template(text="".join(pieces), slots=slots)
 
 

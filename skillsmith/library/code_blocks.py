@@ -14,7 +14,7 @@ from skillsmith.library.code_literals import Literal, python_literals
 from skillsmith.library.code_names import Names, names_of
 from skillsmith.library.code_shell import shell_literals
 from skillsmith.library.code_source import parse_python
-from skillsmith.library.templates import is_python, is_shell
+from skillsmith.library.languages import is_python, is_shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from skillsmith.library.code_blocks import Facts, PathUse
 from skillsmith.library.code_drafts import Draft, Drafts, string_literals
 from skillsmith.library.code_naming import path_names
 from skillsmith.library.code_words import Words
+from skillsmith.library.languages import is_shell
 from skillsmith.library.literals import Occurrence
-from skillsmith.library.templates import is_shell
 from skillsmith.models import Binding, Constant, FromInput, Text
 
 _PROGRAM = re.compile(r".*\.(?:py|sh|bash|js|mjs|ts|r|rb|pl|jl)", re.IGNORECASE)

@@ -18,9 +18,10 @@ from skillsmith.library.bindings import rename_inputs, resolve, show
 from skillsmith.library.calls import Said
 from skillsmith.library.codeflow import BlockPlan, CodeBlock, CodePlan, plan_code
 from skillsmith.library.describe import schema_of
+from skillsmith.library.languages import is_python
 from skillsmith.library.naming import identifier
 from skillsmith.library.proof import Recorded
-from skillsmith.library.templates import is_python, join_templates
+from skillsmith.library.templates import join_templates
 from skillsmith.models import (
     Binding,
     Constant,

@@ -19,7 +19,7 @@ import orjson
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, StorageError, UsageError
 from skillsmith.library.document import Document, from_document, to_document
 from skillsmith.library.seal import canonical, digest_of_document, render
-from skillsmith.library.slot_fit import unstable_places
+from skillsmith.library.stability import unstable_places
 from skillsmith.library.validation import validate_skill
 from skillsmith.models import Json, Skill
 

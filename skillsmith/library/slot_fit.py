@@ -10,10 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from skillsmith.errors import UsageError
-from skillsmith.library.bindings import UnresolvedError, resolve
-from skillsmith.library.templates import fill, is_python, is_shell, verify_template
-from skillsmith.models import FromInput, Json, Node, Skill
+from skillsmith.library.languages import is_python, is_shell
 
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "Python": re.compile(
@@ -50,42 +47,3 @@ def _written_in(kind: str, language: str | None) -> str | None:
     if not language or is_python(language):
         return "Python"
     return "shell" if is_shell(language) else None
-
-
-def unstable_places(skill: Skill) -> list[str]:
-    """Return what is wrong with templates in which a value changes more than the literal it stands for.
-
-    An encoding of the right language in the wrong place, as one for the inside of quotes where there are
-    none, would let a value be code. Each template is rendered with its defaults and with values that are
-    hard to write: the code around them must stay the same.
-
-    Args:
-        skill: A sound skill.
-    """
-    defaults = {variable.name: variable.default for variable in skill.variables}
-    problems = []
-    for node in skill.nodes:
-        if node.kind != "code" or node.template is None or not node.template.slots:
-            continue
-        values = {slot.variable: _value(slot.variable, node, defaults) for slot in node.template.slots}
-        try:
-            text = fill(node.template, values)
-        except UsageError as error:
-            problems.append(f"{node.id}: {error.message}")
-            continue
-        language = node.language or "python"
-        problems += [
-            f"{node.id}: {problem}"
-            for problem in verify_template(node.template, values, text, language=language)
-        ]
-    return problems
-
-
-def _value(name: str, node: Node, defaults: Mapping[str, Json]) -> Json:
-    """Return what a place has by default, or a word where only an execution can tell."""
-    binding = node.bindings.get(name, FromInput(name))
-    try:
-        value = resolve(binding, defaults, {})
-    except UnresolvedError:
-        value = None
-    return "word" if value is None else value

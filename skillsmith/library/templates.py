@@ -19,6 +19,7 @@ from skillsmith.library.code_encodings import decode, encode, with_spelling
 from skillsmith.library.code_literals import Literal, cut_problem, python_literals
 from skillsmith.library.code_shell import shell_literals, shell_words
 from skillsmith.library.code_source import parse_python, require_python
+from skillsmith.library.languages import is_python, is_shell
 from skillsmith.models import Json, Slot, Template
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "place_encoding", "python_literals", "render", "shell_literals", "split_template", "verify_template",
 ]  # fmt: skip
 
-_PYTHON = {"python", "py", "python3", "ipython"}
-_SHELL = {"sh", "bash", "shell", "zsh", "console"}
 _FIRM = (ast.stmt, ast.Name, ast.Call, ast.Attribute, ast.FormattedValue, ast.Lambda)
 _NOT_IN_NAMES = re.compile(r"\W+", re.ASCII)
 
@@ -48,16 +47,6 @@ class Lift:
     end: int
     variable: str
     encoding: str = "text"
-
-
-def is_python(language: str | None) -> bool:
-    """Whether a code block's language is Python."""
-    return (language or "").lower() in _PYTHON
-
-
-def is_shell(language: str | None) -> bool:
-    """Whether a code block's language is a POSIX shell's."""
-    return (language or "").lower() in _SHELL
 
 
 # ------------------------------------------------------------------------------------------------ building

@@ -52,9 +52,9 @@ class Weights:
 
 WITH_VECTORS = Weights(
     semantic=10.0, words=2.0, phrasing=2.0, name=6.0, tags=0.5, structure=1.0, evidence=1.0,
-    floor=1.5, over_next=1.17, over_third=0.74, bias=-1.44,
+    floor=1.5, over_next=1.08, over_third=0.83, bias=-1.47,
 )  # fmt: skip
 WORDS_ALONE = Weights(
     semantic=0.0, words=10.0, phrasing=5.0, name=6.0, tags=0.5, structure=1.0, evidence=1.0,
-    floor=0.0, over_next=1.29, over_third=0.18, bias=-1.51,
+    floor=0.0, over_next=1.31, over_third=0.21, bias=-1.56,
 )  # fmt: skip
