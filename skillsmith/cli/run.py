@@ -67,6 +67,9 @@ ResumeOption = Annotated[
 ]
 
 
+_WITHOUT_SKILL = "name one with --use-skill, or extract one; agents for such tasks come in a later version"
+
+
 @command(
     "skillsmith run 'cancel reservation EHGLP3 for user emma_kim_9957' --tools airline.tools",
     "skillsmith run 'plot it' --use-skill plot_spectrum --set input_path=new.csv --workdir out",
@@ -138,11 +141,12 @@ def _choose(
     if not task:
         raise UsageError("no task is given", hint="say what is to be done, or name a skill with --use-skill")
     if no_match:
-        raise NoMatchError("no skill was to be looked for", hint="name one with --use-skill")
+        raise NoMatchError("no skill was to be looked for", hint=_WITHOUT_SKILL)
     result = workspace.matcher.match(task, top_k=1, min_confidence=min_confidence)
     if result.abstained or not result.matches:
         raise NoMatchError(
-            f"no skill fits: {result.reason}", hint="name one with --use-skill, or extract one"
+            f"no skill fits: {result.reason}",
+            hint=_WITHOUT_SKILL,
         )
     found = result.matches[0]
     return _Choice(skill=workspace.skills.get(f"{found.name}@{found.version}"), task=task, match=found)
