@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -220,6 +221,20 @@ def test_new_skills_are_embedded_on_the_way_and_many_wait(
     ranked = matcher.rank("mend a tyre")
     assert "skillsmith reindex" in ranked.notice
     assert ranked.candidates[0].card.name == "fix_bike"
+
+
+def test_a_file_that_another_process_is_writing_is_still_searched(
+    fill: Fill, db: Database, repo: SkillRepository
+) -> None:
+    """A match never waits in vain for the right to write: it then compares words and says so."""
+    matcher = fill()
+    matcher.rank("weather")
+    repo.add(Skill(name="bake_bread", description="Bake a loaf of bread"))
+    db.execute("PRAGMA busy_timeout = 20")
+    with closing(Database(db.path)) as other, other.transaction():
+        result = matcher.match("bake a loaf of bread")
+    assert result.matches[0].name == "bake_bread"
+    assert "words alone" in result.reason
 
 
 def test_a_task_seen_before_outweighs_words_that_happen_to_be_shared(

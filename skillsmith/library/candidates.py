@@ -24,6 +24,8 @@ HITS_A_WORD = 60
 HITS_A_SKILL = 0.2
 """The commonest words of a task are left out of the search, so that it reads no more postings than the most
 of these: so many in any case, for each word of the task, and for each skill of the library."""
+MAX_LEARNT = 100_000
+"""Words whose stems are remembered."""
 ENOUGH_NATS = 30.0
 """A task of more words is not told apart better; its share is measured against so many nats."""
 
@@ -34,10 +36,6 @@ _TEMPORARY = {
     "task_terms": "fts5vocab(temp, task_words, instance)",
     "skill_terms": "fts5vocab(main, skills_fts, row)",
 }
-_TERMS = """
-SELECT t.doc AS word, t.term, coalesce(s.doc, 0) AS skills
-FROM temp.task_terms t LEFT JOIN temp.skill_terms s ON s.term = t.term
-"""
 _CARDS = """
 SELECT v.pk, s.name, v.version, v.state, v.description, v.tags, v.task_pattern, v.examples,
   v.variables <> '[]' AS has_variables
@@ -95,7 +93,7 @@ class TextIndex:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._prepared = False
+        self._terms: dict[str, str] = {}
 
     def question(self, task: str) -> Question:
         """Weigh the words of a task by how many skills hold them."""
@@ -116,19 +114,29 @@ class TextIndex:
 
     def _held_by(self, words: Sequence[str]) -> dict[str, int]:
         """Return how many skills hold each word; of words with one stem only the first is in it."""
-        if not self._prepared:
+        if not words:
+            return {}
+        if len(self._terms) > MAX_LEARNT:
+            self._terms.clear()
+        unknown = [word for word in words if word not in self._terms]
+        if unknown:
+            self._learn(unknown)
+        first: dict[str, str] = {}
+        for word in words:
+            first.setdefault(self._terms[word], word)
+        sql = "SELECT s.term, s.doc FROM json_each(?) t JOIN temp.skill_terms s ON s.term = t.value"
+        held = {row[0]: row[1] for row in self._db.all(sql, (dump_json(list(first)),))}
+        return {word: held.get(term, 0) for term, word in first.items()}
+
+    def _learn(self, words: Sequence[str]) -> None:
+        """Let full text itself say which term each word is: only it knows its stems."""
+        if not self._terms:
             for name, module in _TEMPORARY.items():
                 self._db.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{name} USING {module}")
-            self._prepared = True
         self._db.execute("INSERT INTO temp.task_words (task_words) VALUES ('delete-all')")
         self._db.executemany("INSERT INTO temp.task_words (rowid, word) VALUES (?, ?)", enumerate(words))
-        held, seen = dict[str, int](), set[str]()
-        for row in sorted(self._db.all(_TERMS), key=lambda row: row["word"]):
-            if row["term"] not in seen:
-                seen.add(row["term"])
-                word = words[row["word"]]
-                held[word] = min(row["skills"], held.get(word, row["skills"]))
-        return held
+        rows = self._db.all("SELECT doc, term FROM temp.task_terms ORDER BY doc, offset DESC")
+        self._terms |= dict.fromkeys(words, "") | {words[row["doc"]]: row["term"] for row in rows}
 
     def search(
         self, question: Question, *, limit: int, among: Sequence[int] | None = None

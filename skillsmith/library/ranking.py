@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-from skillsmith.db import Database
+from skillsmith.db import Database, is_locked
+from skillsmith.errors import StorageError
 from skillsmith.library.candidates import ENOUGH_NATS, Card, Question, TextIndex
 from skillsmith.library.ledger import ExecutionLedger, wilson_low
 from skillsmith.library.scoring import Features, confidences, score
@@ -194,13 +195,17 @@ class Ranker:
         notice = self._vectors.notice
         if notice:
             return notice
-        if 0 < self._vectors.pending() <= CATCH_UP:
-            self._vectors.sync()
         pending = self._vectors.pending()
-        without = (
-            f"{pending} skills have no vectors yet, so words alone are compared; run `skillsmith reindex`"
-        )
-        return without if pending else ""
+        if 0 < pending <= CATCH_UP:
+            try:
+                self._vectors.sync()
+            except StorageError as error:
+                if not is_locked(error):
+                    raise
+            pending = self._vectors.pending()
+        if not pending:
+            return ""
+        return f"{pending} skills have no vectors yet, so words alone are compared; run `skillsmith reindex`"
 
     def _shortlist(self, task: _Task, tags: Sequence[str], include: Sequence[int]) -> dict[int, _Rough]:
         """Return the candidates that are ahead on words and the whole meaning, and those included anyway."""

@@ -212,10 +212,7 @@ class VectorIndex:
             for statement in _TABLES.format(dimension=embedder.dimension).strip().split(";\n"):
                 self._db.execute(statement)
             facts = {"embedding_model": embedder.model, "embedding_dimension": str(embedder.dimension)}
-            self._db.executemany(
-                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
-                list(facts.items()),
-            )
+            self._db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", facts.items())
 
     def _model(self) -> Embedder:
         if self._embedder is None:

@@ -44,13 +44,13 @@ def telling_words(text: str) -> list[str]:
     return telling or words
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def stems(text: str) -> frozenset[str]:
     """Return the stems of all words of a text."""
     return frozenset(map(stem, _words(text)))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def telling_stems(text: str) -> frozenset[str]:
     """Return the stems of a text's telling words."""
     return frozenset(map(stem, telling_words(text)))
