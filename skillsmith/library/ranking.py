@@ -28,7 +28,7 @@ BEST_IN_WORDS = 15
 """Candidates taken from vectors and from full text."""
 TEXT_HITS = 60
 """Skills whose share of words is known exactly; others count as having none."""
-SHORTLIST = 12
+SHORTLIST = 10
 """Candidates that are looked at closely."""
 EARLIER_TASKS = 8
 """Newest earlier tasks of a candidate whose wording is compared, beside the first."""
@@ -250,9 +250,11 @@ class Ranker:
         """Bind the inputs of candidates near the top; what they leave unbound then counts against them."""
         best = -math.inf
         for place, one in enumerate(sorted(candidates, key=_order)):
-            near = one.score + task.weights.structure >= best - REACH
-            bound = self.with_inputs(task.text, one) if place < BOUND and near else one
-            bound = replace(bound, score=score(bound.features, task.weights))
+            bound = one
+            if place < BOUND and one.score + task.weights.structure >= best - REACH:
+                bound = self.with_inputs(task.text, one)
+            if bound is not one:
+                bound = replace(bound, score=score(bound.features, task.weights))
             best = max(best, bound.score)
             yield bound
 

@@ -31,9 +31,14 @@ OVERSAMPLING = 8
 MAX_NEIGHBOURS = 4096  # vec0 refuses more
 
 _STALE = """
-FROM skills s JOIN skill_versions v ON v.skill = s.pk AND v.version = s.current_version
+SELECT v.pk FROM skills s JOIN skill_versions v ON v.skill = s.pk AND v.version = s.current_version
 LEFT JOIN skill_vectors w ON w.skill_version = v.pk AND w.field = 'whole'
-WHERE w.id IS NULL
+WHERE w.id IS NULL ORDER BY v.pk
+"""
+_TEXTS = """
+SELECT v.pk, s.name, v.description, v.task_pattern, v.examples, v.body, v.dag_template
+FROM skill_versions v JOIN skills s ON s.pk = v.skill
+WHERE v.pk IN (SELECT value FROM json_each(?)) ORDER BY v.pk
 """
 _SUPERSEDED = """
 SELECT id FROM skill_vectors WHERE skill_version NOT IN (
@@ -175,14 +180,13 @@ class VectorIndex:
             return 0
         self._adopt()
         with self._db.transaction():
+            self._forget_lost()
             reusable = self._superseded()
-        made, left = 0, self.pending() if limit is None else min(limit, self.pending())
-        while left > 0:
-            rows = self._db.all(f"SELECT s.name, v.* {_STALE} ORDER BY v.pk LIMIT ?", (min(BATCH, left),))
-            if not rows:
-                break
+            stale = [row[0] for row in self._db.all(_STALE)][:limit]
+        made = 0
+        for start in range(0, len(stale), BATCH):
+            rows = self._db.all(_TEXTS, (dump_json(stale[start : start + BATCH]),))
             made += self._embed_skills(rows, reusable)
-            left -= len(rows)
             if progress is not None:
                 for row in rows:
                     progress(1, row["name"])
@@ -233,7 +237,6 @@ class VectorIndex:
         missing = {one.digest: one.text for own in texts.values() for one in own if one.digest not in known}
         known |= zip(missing, self._model().embed(list(missing.values())), strict=True)
         with self._db.transaction():
-            self._forget_lost()
             for pk, own in texts.items():
                 self._store(pk, own, known)
         return len(missing)
@@ -243,7 +246,7 @@ class VectorIndex:
         return {row[0]: row[1] for row in rows}
 
     def _forget_lost(self) -> None:
-        """Remove from vec0 what a trigger or a cascade removed elsewhere; its row ids will be used again."""
+        """Remove from vec0 what a trigger or a cascade removed elsewhere."""
         lost = self._db.all(
             "SELECT rowid FROM skill_vec_rowids"
             " WHERE rowid NOT IN (SELECT id FROM skill_vectors WHERE field = 'whole')"
@@ -251,14 +254,16 @@ class VectorIndex:
         self._db.executemany("DELETE FROM skill_vec WHERE rowid = ?", [(row[0],) for row in lost])
 
     def _store(self, pk: int, own: Sequence[OwnText], vectors: Mapping[str, bytes]) -> None:
-        lost = self._db.all("SELECT id FROM skill_vectors WHERE skill_version = ? AND field = 'whole'", (pk,))
-        self._db.executemany("DELETE FROM skill_vec WHERE rowid = ?", [(row[0],) for row in lost])
+        if not self._db.scalar("SELECT 1 FROM skill_versions WHERE pk = ?", (pk,)):
+            return  # deleted by another process while its texts were embedded
         self._db.execute("DELETE FROM skill_vectors WHERE skill_version = ?", (pk,))
         for one in own:
             self._insert(pk, one.field, one.digest, vectors[one.digest])
         core = [one.digest for one in own if one.field in ("profile", "example")]
         whole = mean_vector([vectors[digest] for digest in core])
         row = self._insert(pk, WHOLE, digest_of("".join(core).encode()), whole)
+        if self._db.scalar("SELECT 1 FROM skill_vec_rowids WHERE rowid = ?", (row,)):
+            self._db.execute("DELETE FROM skill_vec WHERE rowid = ?", (row,))
         self._db.execute(
             "INSERT INTO skill_vec (rowid, whole, signs) VALUES (?, ?, vec_quantize_binary(?))",
             (row, whole, whole),
