@@ -266,13 +266,16 @@ def artifact_to_json(artifact: SkillArtifact) -> Document:
 
 
 def _content_to_json(content: bytes) -> tuple[str, list[str]]:
-    if b"\0" not in content:
-        try:
-            return "text", to_lines(content.decode("utf-8"))
-        except UnicodeDecodeError:
-            pass  # bytes of no text encoding we know are written as base64 below
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "base64", _base64_lines(content)
+    return ("base64", _base64_lines(content)) if "\0" in text else ("text", to_lines(text))
+
+
+def _base64_lines(content: bytes) -> list[str]:
     text = base64.b64encode(content).decode("ascii")
-    return "base64", [text[start : start + 76] for start in range(0, len(text), 76)]
+    return [text[start : start + 76] for start in range(0, len(text), 76)]
 
 
 def _artifact(data: Document) -> SkillArtifact:

@@ -37,13 +37,16 @@ class ExtractionReport:
 
     Args:
         skill: As stored, with its proofs.
-        left_out: What of the run is not in it, and why.
         duplicates: Skills of the library with the same structure: name, version, similarity.
     """
 
     skill: Skill
-    left_out: tuple[Reason, ...]
     duplicates: tuple[dict[str, Any], ...]
+
+    @property
+    def left_out(self) -> tuple[Reason, ...]:
+        """What of the run is not in the skill, and why."""
+        return tuple(reason for reason in self.skill.why if reason.decision == "left_out")
 
     @property
     def proof(self) -> Proof | None:
@@ -137,8 +140,7 @@ class SkillExtractor:
             )
         allowed = run.source in OWN_SOURCES if replay is None else replay
         stored = self._skills.add(self._proven(draft, skill, replay=allowed))
-        left_out = tuple(reason for reason in stored.why if reason.decision == "left_out")
-        return ExtractionReport(skill=stored, left_out=left_out, duplicates=duplicates)
+        return ExtractionReport(skill=stored, duplicates=duplicates)
 
     def _draft(self, run: Run, steps: range | None) -> _Draft:
         everything = list(self._runs.events(run.id))
