@@ -2,7 +2,8 @@
 
 Ingests every log that ``DATA_DIR/runs/expected.jsonl`` has facts about, through the command itself, computes
 the same facts from what was stored, and compares them row by row: messages by role, tool calls in order,
-agents in order, outcome, cost. Then ingests everything again, which must add nothing.
+agents in order, model calls with tokens and cost, exchanges, outcome. Then ingests everything again, which
+must add nothing.
 
     python bench/ingest.py DATA_DIR [--json]
 """
@@ -28,6 +29,7 @@ from skillsmith.cli.app import main as skillsmith
 from skillsmith.workspace import Workspace, open_workspace
 
 NO_IMPORTER = "no importer yet"
+SHOWN_CHARS = 300
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ def ingest(paths: Sequence[str], database: Path) -> tuple[dict[str, Any], float]
 def compare(expected: Sequence[dict[str, Any]], workspace: Workspace, data: Path) -> Comparison:
     """Compare every row with what was stored from its file."""
     stored: dict[str, list[_facts.Stored]] = defaultdict(list)
-    for run in workspace.runs.list():
+    for run in sorted(workspace.runs.list(), key=lambda run: run.id):  # as they were read
         stored[run.source_path or ""].append((run, list(workspace.runs.events(run.id))))
     result = Comparison(rows=len(expected))
     for row in expected:
@@ -129,9 +131,14 @@ def report(result: Comparison, rate: float, messages: int, added_twice: int, *, 
     for reason, count in result.explained.most_common():
         print(f"  {count:>4}  {reason}")
     for run, key, wanted, got in result.differ:
-        print(f"  differs: {run} {key}: expected {wanted!r}, stored {got!r}")
+        print(f"  differs: {run} {key}: expected {_short(wanted)}, stored {_short(got)}")
     print(f"ingested again: {added_twice} runs changed")
     print(f"{messages:,} messages at {rate:,.0f} a second, redaction and storage included")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
 
 
 if __name__ == "__main__":

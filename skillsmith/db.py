@@ -7,9 +7,11 @@ programming errors pass through raw.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import sqlean
@@ -34,6 +36,13 @@ _HINTS = (
     ("not a database", "choose another --db path"),
     ("malformed", "restore a backup, or run `skillsmith doctor` to see what is damaged"),
 )
+_FOREIGN_HINTS = (
+    ("locked", "another program is writing it; try again in a moment"),
+    ("not a database", "it is encrypted, or no SQLite file"),
+    ("readonly", "the program that wrote it broke off; open it there once"),  # a journal to be rolled back
+    ("unable to open", "check its permissions"),
+)
+_COPY_ATTEMPTS = 5
 
 
 def is_locked(error: BaseException) -> bool:
@@ -60,11 +69,15 @@ class Database:
     Args:
         path: The file, or ``:memory:``.
         readonly: Open without the right to write; the file must exist.
+        patience: Seconds to wait for a lock that another process holds.
     """
 
-    def __init__(self, path: str | Path, *, readonly: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, readonly: bool = False, patience: float = BUSY_TIMEOUT_SECONDS
+    ) -> None:
         self.path = str(path)
         self.readonly = readonly
+        self._patience = patience
         self._depth = 0
         with wrap_errors(self.path):
             self.conn = self._connect()
@@ -85,7 +98,7 @@ class Database:
         if not self.readonly:
             _make_folder(file.parent, hint="choose another --db")
         uri = file.absolute().as_uri() + ("?mode=ro" if self.readonly else "")
-        return sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+        return sqlean.connect(uri, uri=True, isolation_level=None, timeout=self._patience)
 
     def _prepare(self) -> None:
         self.conn.row_factory = sqlean.Row
@@ -236,6 +249,87 @@ def _make_folder(folder: Path, *, hint: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}", hint=hint) from error
+
+
+class ForeignDatabase:
+    """Another program's SQLite file, opened for reading only by ``open_foreign``."""
+
+    def __init__(self, path: Path, conn: Any) -> None:
+        self._path = path
+        self._conn = conn
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the columns by table."""
+        names = [row[0] for row in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: tuple(row[0] for row in self._rows("SELECT name FROM pragma_table_info(?)", name))
+            for name in names
+        }
+
+    def rows(self, table: str) -> Iterator[dict[str, Any]]:
+        """Yield a table's rows in the order they were written, as values by column name."""
+        quoted = table.replace('"', '""')
+        for row in self._rows(f'SELECT * FROM "{quoted}" ORDER BY rowid'):  # noqa: S608  (quoted just above)
+            yield dict(zip(row.keys(), row, strict=True))
+
+    def _rows(self, sql: str, *params: str) -> Iterator[Row]:
+        try:
+            yield from self._conn.execute(sql, params)
+        except sqlean.DatabaseError as error:
+            raise _foreign_error(self._path, error) from error
+
+
+@contextmanager
+def open_foreign(path: Path | str) -> Iterator[ForeignDatabase]:
+    """Open a SQLite file of another program; nothing is written to it or beside it, even while it is in use.
+
+    SQLite cannot read a write-ahead log without keeping an index beside it: a file that has one is read from
+    a copy in a temporary folder.
+
+    Raises:
+        StorageError: It is no SQLite database, or encrypted, damaged or locked.
+    """
+    file = Path(path)
+    with TemporaryDirectory(prefix="skillsmith-") as folder:
+        try:
+            with file.open("rb") as opened:
+                mode = "?mode=ro&immutable=1" if opened.read(20)[18:] == b"\x02\x02" else "?mode=ro"
+            logged = file.with_name(file.name + "-wal").exists()
+            uri = (_copied(file, Path(folder)) if logged else file).absolute().as_uri()
+            uri += "" if logged else mode
+            conn = sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+        except OSError as error:
+            raise StorageError(f"{file}: {error.strerror or error}", hint="check the path") from error
+        except sqlean.DatabaseError as error:
+            raise _foreign_error(file, error) from error
+        with closing(conn):
+            conn.row_factory = sqlean.Row
+            conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            yield ForeignDatabase(file, conn)
+
+
+def _copied(file: Path, folder: Path) -> Path:
+    """Copy a database with its log at a moment at which nobody writes."""
+    log = file.with_name(file.name + "-wal")
+    copy = folder / "copy.db"
+    for _ in range(_COPY_ATTEMPTS):
+        before = _stamps(file, log)
+        shutil.copyfile(file, copy)
+        if log.exists():
+            shutil.copyfile(log, folder / "copy.db-wal")
+        if _stamps(file, log) == before:
+            return copy
+    raise StorageError(f"{file} is being written without a pause", hint="try again in a moment")
+
+
+def _stamps(*files: Path) -> list[tuple[int, int]]:
+    found = [file.stat() for file in files if file.exists()]
+    return [(status.st_size, status.st_mtime_ns) for status in found]
+
+
+def _foreign_error(file: Path, error: Exception) -> StorageError:
+    hint = next((hint for word, hint in _FOREIGN_HINTS if word in str(error)), "it may be damaged")
+    return StorageError(f"{file}: {error}", hint=hint)
 
 
 def migrate(conn: Any) -> None:

@@ -23,7 +23,14 @@ KEYS = (
     "items", "result", "Ok", "invocation", "duration", "changes", "metadata", "exit_code", "trajectory",
     "history", "observation", "thought", "state", "agent", "model_stats", "tokens_sent", "execution_time",
     "tool_call_ids", "traj", "task", "reward", "task_id", "trial", "chat_history", "cost", "mistake_step",
-    "question_ID", "source", "data", "media_type", "image_url", "url",
+    "question_ID", "source", "data", "media_type", "image_url", "url", "exchanges", "uri", "request",
+    "response", "response_text", "status", "choices", "contents", "parts", "functionCall",
+    "functionResponse", "candidates", "previous_response_id", "system", "tools", "error", "reasoning",
+    "prompt", "is_solved", "solution", "implementations", "reflections", "test_feedback", "entry_point",
+    "cells", "cell_type", "outputs", "output_type", "stdout", "text/html", "text/markdown", "image/png",
+    "ename", "sub_tasks", "Agent", "Cost ($)", "Prompt Tokens", "Completion Tokens", "total_time",
+    "toolUse", "toolResult", "reasoningContent", "executableCode", "codeExecutionResult", "delta",
+    "usageMetadata",
 )  # fmt: skip
 WORDS = (
     "user", "assistant", "tool", "system", "developer", "human", "Orchestrator (thought)", "A (-> B)", "text",
@@ -33,7 +40,10 @@ WORDS = (
     "patch_apply_end", "token_count", "user_message", "agent_message", "item_completed", "turn_aborted",
     "summary", "Write", "Edit", "2025-06-14T11:00:00Z", '{"a": 1}', "Error: no", "```python\nx = 1\n```",
     "exitcode: 1 (execution failed)\nCode output: boom", "<environment_context>x", "Exit code: 2\nOutput:\n",
-    "data:image/png;base64,AAAA", "s1", "c1",
+    "data:image/png;base64,AAAA", "s1", "c1", "http://a/v1/messages", "http://a/v1/responses", "http://[",
+    "code", "markdown", "stream", "stdout", "display_data", "error", "Calling a...", "Message from b:",
+    "c (to d):", 'data: {"type": "message_start"}', 'data: {"choices": [{}]}', "mcp_call", "model",
+    "code_interpreter_call", "<tr><th>Cost</th><th>Prompt Tokens</th><th>Completion Tokens</th></tr>",
 )  # fmt: skip
 WORD = st.sampled_from(WORDS) | st.text(max_size=8)
 SCALAR = st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | WORD
@@ -139,14 +149,21 @@ def _replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 def _good_values(path: Path) -> list[Any]:
+    """Return the document that a file is, else the objects on its lines."""
+    content = path.read_bytes()
+    values = [value for text in (content, *content.splitlines()) if (value := _parsed(text)) is not None]
+    return values[:1] if _parsed(content) is not None else values
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        return [orjson.loads(path.read_bytes())]
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        lines = path.read_bytes().splitlines()
-        return [orjson.loads(line) for line in lines if line.endswith(b"}") and line.count(b"{") > 1]
+        return None
+    return value if isinstance(value, (dict, list)) else None
 
 
-FIXTURES = sorted(path for path in LOGS.rglob("*") if path.is_file())
+FIXTURES = sorted(path for path in LOGS.rglob("*") if path.suffix in (".json", ".jsonl", ".ipynb", ".traj"))
 
 
 @SOON
@@ -161,6 +178,41 @@ def test_damaged_logs_give_runs_or_problems(tmp_path: Path, data: st.DataObject)
     for one in importers():
         _check(list(one.parse(_write(tmp_path, content, path.name))))
     _check([item.value for item in read_path(tmp_path)])
+
+
+@SOON
+@given(st.data())
+def test_truncated_logs_give_runs_or_problems(tmp_path: Path, data: st.DataObject) -> None:
+    """A real log cut off anywhere is read by its own and every other importer without an exception."""
+    path = data.draw(st.sampled_from(FIXTURES))
+    content = path.read_bytes()
+    cut = content[: data.draw(st.integers(0, len(content)))]
+    for one in importers():
+        _check(list(one.parse(_write(tmp_path, cut, path.name))))
+    _check([item.value for item in read_path(tmp_path)])
+
+
+@SOON
+@given(st.data())
+def test_a_damaged_log_is_taken_for_no_other_format(tmp_path: Path, data: st.DataObject) -> None:
+    """A log in which one value is another is told as what it was, or as nothing that can be told surely."""
+    path = data.draw(
+        st.sampled_from([path for path in FIXTURES if path.suffix in (".json", ".ipynb", ".traj")])
+    )
+    (value,) = _good_values(path)
+    before = _best(_write(tmp_path, _dump(value), path.name))
+    where = data.draw(st.sampled_from(_paths(value)[1:]))
+    after = _best(_write(tmp_path, _dump(_replaced(value, where, None)), path.name))
+    assert after is None or after == before or {after, before} == {"openai-chat", "multi-agent"}
+
+
+def _best(source: LogSource) -> str | None:
+    """Return the format that a file is surely of."""
+    head = source.head
+    assert not isinstance(head, Problem)
+    scores = {one.name: one.sniff(head) for one in importers()}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] >= 0.5 else None
 
 
 CALL = st.fixed_dictionaries({

@@ -9,8 +9,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from skillsmith.capture.importers.base import as_text, items, mapping, text_or_none, tool_call
-from skillsmith.models import Json, ToolUse
+from skillsmith.capture.importers.base import (
+    as_text,
+    integer_or_none,
+    items,
+    mapping,
+    text_or_none,
+    tool_call,
+)
+from skillsmith.models import CodeUse, Json, ToolUse
 
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -30,6 +37,10 @@ class Result:
     failed: bool
 
 
+EXECUTED = "executed_code"
+"""Type of the block that stands for code which the provider ran: language, code, id, output, exit_code."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Parts:
     """One message's content, taken apart.
@@ -39,6 +50,7 @@ class Parts:
         thinking: What the model thought, None when it does not say.
         calls: Tool calls.
         results: Tool results.
+        code: Code that the provider ran, with what it gave.
         counts: Blocks by type, empty when the content was plain text.
     """
 
@@ -46,6 +58,7 @@ class Parts:
     thinking: str | None = None
     calls: list[ToolUse] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    code: list[CodeUse] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -82,11 +95,26 @@ def _sort_block(block: Mapping[str, Json], parts: Parts, texts: list[str], thoug
             )
         )
     elif kind in _THINKING_TYPES:
-        thought = text_or_none(block.get("thinking")) or text_or_none(block.get("text"))
-        if thought:
+        if thought := _thought(block):
             thoughts.append(thought)
+    elif kind == EXECUTED:
+        parts.code.append(
+            CodeUse(
+                language=text_or_none(block.get("language")) or "python",
+                text=text_or_none(block.get("code")),
+                call_id=text_or_none(block.get("id")),
+                exit_code=integer_or_none(block.get("exit_code")),
+                output=text_or_none(block.get("output")),
+            )
+        )
     else:
         texts.append(_block_text(block))
+
+
+def _thought(block: Mapping[str, Json]) -> str | None:
+    """Return what a thinking block says; some providers give it as a list of texts."""
+    thinking = block.get("thinking")
+    return joined_text(thinking) or text_or_none(thinking) or text_or_none(block.get("text"))
 
 
 def _type_of(block: Mapping[str, Json]) -> str:
@@ -101,6 +129,8 @@ def _block_text(block: Mapping[str, Json]) -> str:
         return text
     if kind == "refusal":
         return str(block.get("refusal"))
+    if kind == "redacted_thinking":
+        return f"[{kind}, {len(text_or_none(block.get('data')) or ''):,} characters]"
     if kind in _MEDIA_TYPES:
         return f"[{kind}{_media_note(block)}]"
     return as_text(dict(block)) or ""

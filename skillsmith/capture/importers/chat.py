@@ -6,8 +6,8 @@ what is derived from it (reasoning, tool calls) has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from skillsmith.capture.importers.base import (
@@ -22,8 +22,9 @@ from skillsmith.capture.importers.base import (
     without,
 )
 from skillsmith.capture.importers.blocks import Parts, plain_text, take_apart
+from skillsmith.capture.importers.execution import CodeTrail, Execution, execution_reply
 from skillsmith.capture.importers.source import Head, LogSource, Record
-from skillsmith.models import Event, Json, Problem, ToolUse
+from skillsmith.models import CodeUse, Event, Json, Problem, RunRecord, ToolUse
 
 MESSAGE_KEYS = ("messages", "traj", "conversation", "chat_history", "history")
 """Where an object keeps its list of messages."""
@@ -32,6 +33,9 @@ ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
     "ai": "assistant", "model": "assistant", "tool": "tool", "function": "tool",
 }  # fmt: skip
+
+PEOPLE = frozenset({"human", "user", "user_proxy", "userproxy", "human_user", "admin", "_user"})
+"""Names, in lower case, under which people take part in a conversation of agents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,19 @@ def conversations(source: LogSource) -> Iterator[Conversation | Problem]:
         yield from _in_document(source)
 
 
+def conversation_runs(
+    source: LogSource, run: Callable[[Conversation], RunRecord]
+) -> Iterator[RunRecord | Problem]:
+    """Yield what ``run`` makes of every conversation of a file."""
+    for found in conversations(source):
+        if isinstance(found, Problem):
+            yield found
+        elif not found.messages:
+            yield source.problem("a conversation without messages")
+        else:
+            yield run(found)
+
+
 def _in_lines(source: LogSource) -> Iterator[Conversation | Problem]:
     messages: list[Json] = []
     for record in source.records():
@@ -130,6 +147,53 @@ def _in_document(source: LogSource) -> Iterator[Conversation | Problem]:
         yield source.problem("holds no list of messages")
 
 
+@dataclass(slots=True)
+class Dialogue:
+    """Messages as they come in, the code in them joined to what executors answer.
+
+    Args:
+        timeline: The events so far.
+    """
+
+    timeline: Timeline = field(default_factory=Timeline)
+    _trail: CodeTrail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trail = CodeTrail(self.timeline)
+
+    def answer_in(self, message: Mapping[str, Json]) -> Execution | None:
+        """Return what an executor reports in a message; code that only the answer makes code of is added."""
+        execution = execution_reply(plain_text(message.get("content")))
+        if execution:
+            self._trail.answered()
+        return execution
+
+    def say(
+        self,
+        message: Mapping[str, Json],
+        speaker: Speaker,
+        *,
+        execution: Execution | None = None,
+        own: bool | None = False,
+    ) -> str | None:
+        """Add a message with all that follows from it, and return its text.
+
+        Args:
+            message: As in the log.
+            speaker: Who says it.
+            execution: What ``answer_in`` found in it.
+            own: Whether code in it is the speaker's own; False: it may be quoted and counts once an executor
+                answers; None: it never counts.
+        """
+        at = moment_of(message)
+        text = add_message(self.timeline, message, speaker)
+        if execution:
+            self._trail.ran(execution, agent=speaker.agent, at=at)
+        else:
+            self._trail.wrote(None if own is None else text, agent=speaker.agent, at=at, own=bool(own))
+        return text
+
+
 def add_message(timeline: Timeline, message: Mapping[str, Json], speaker: Speaker) -> str | None:
     """Add the events of one message and return its text."""
     at = moment_of(message)
@@ -149,6 +213,7 @@ def add_message(timeline: Timeline, message: Mapping[str, Json], speaker: Speake
         timeline.add(
             Event(kind="tool_call", at=at, step=timeline.step, agent=speaker.agent, tool=timeline.call(call))
         )
+    _add_code(timeline, parts, speaker, at)
     if speaker.role == "assistant":  # of tools that the provider ran between its call and its text
         _add_results(timeline, parts, at)
     return parts.text
@@ -160,6 +225,17 @@ def _add_results(timeline: Timeline, parts: Parts, at: float | None) -> None:
             timeline.tool_name(result.call_id), result.call_id, result.text, failed=result.failed
         )
         timeline.add(Event(kind="tool_result", at=at, step=timeline.step, role="tool", tool=tool))
+
+
+def _add_code(timeline: Timeline, parts: Parts, speaker: Speaker, at: float | None) -> None:
+    """Add code that the provider ran, and what it gave."""
+    for number, code in enumerate(parts.code):
+        call_id = code.call_id or f"code-{len(timeline.events)}-{number}"
+        block = CodeUse(language=code.language, text=code.text, call_id=call_id)
+        timeline.add(Event(kind="code", at=at, step=timeline.step, agent=speaker.agent, code=block))
+        if code.output is not None or code.exit_code is not None:
+            result = replace(code, text=None, call_id=call_id)
+            timeline.add(Event(kind="code_result", at=at, step=timeline.step, code=result))
 
 
 def _message_event(

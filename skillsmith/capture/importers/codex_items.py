@@ -26,21 +26,13 @@ from skillsmith.capture.importers.base import (
 )
 from skillsmith.capture.importers.blocks import plain_text
 from skillsmith.capture.importers.jsontext import parsed_or_none
+from skillsmith.capture.importers.response_items import CALLS, OUTPUTS
 from skillsmith.models import Event, Json
 
 AGENT = "assistant"
 _HEADER = re.compile(r"(?:Exit code: |Process exited with code )(-?\d{1,9})\b")
 _WALL_TIME = re.compile(r"Wall time: (\d{1,9}(?:\.\d+)?) seconds")
 _HEADER_CHARS = 300
-_CALLS = {
-    "local_shell_call": ("local_shell", "action"),
-    "web_search_call": ("web_search", "action"),
-    "tool_search_call": ("tool_search", "arguments"),
-    "image_generation_call": ("image_generation", "revised_prompt"),
-}
-_OUTPUTS = frozenset({
-    "function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output",
-})  # fmt: skip
 _ENDS = frozenset({"exec_command_end", "mcp_tool_call_end", "patch_apply_end", "web_search_end"})
 
 
@@ -134,10 +126,10 @@ class Rollout:
             self._call(item.get("name"), call_id, item.get("arguments"), at, extra)
         elif kind == "custom_tool_call":
             self._call(item.get("name"), call_id, item.get("input"), at)
-        elif kind in _CALLS:
-            name, arguments = _CALLS[kind]
+        elif kind in CALLS:
+            name, arguments = CALLS[kind]
             self._call(name, call_id, item.get(arguments), at)
-        elif kind in _OUTPUTS:
+        elif kind in OUTPUTS:
             self._answer(text_or_none(call_id), _answer_of(item.get("output", item.get("tools"))), at)
         else:
             self.raw(kind, item, at)

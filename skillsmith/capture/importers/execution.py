@@ -23,6 +23,11 @@ _REPLIES = (
     re.compile(r"The script ran, then exited with (?:an error \(POSIX|Unix) exit code: (?P<exit>-?\d{1,9})\)?"
                r"(?:\nIts output was:\n?)?"),
 )  # fmt: skip
+_CMBAGENT = re.compile(
+    r"(?:\s*code being executed\.{4}.*?\n(?=[Ee]xecution))?\s*"
+    r"[Ee]xecution (?P<verdict>succeeded|failed|results):?\s+Execution (?P<stream>output|error): ?",
+    re.DOTALL,
+)
 _LANGUAGES = {
     "python": "python", "python3": "python", "py": "python", "ipython": "python",
     "sh": "sh", "bash": "sh", "shell": "sh", "zsh": "sh", "console": "sh",
@@ -44,9 +49,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What an executor said about a run of code."""
+    """What an executor said about a run of code; ``exit_code`` None when it does not say how it ended."""
 
-    exit_code: int
+    exit_code: int | None
     output: str
 
 
@@ -71,6 +76,10 @@ def execution_reply(text: str | None) -> Execution | None:
     for pattern in _REPLIES if text else ():
         if found := pattern.match(text or ""):
             return Execution(int(found["exit"]), (text or "")[found.end() :])
+    if text and (found := _CMBAGENT.match(text)):
+        failed = found["verdict"] == "failed" or found["stream"] == "error"
+        exit_code = None if not failed and found["verdict"] == "results" else int(failed)
+        return Execution(exit_code, text[found.end() :])
     return None
 
 
@@ -113,6 +122,7 @@ class CodeTrail:
             call_id = f"code-{len(self.timeline.events)}"
             self._latest = _Written(text=text, agent=agent, at=at, call_id=call_id, labelled=own)
             if own:
+                self._call_id = None  # what answers a message without code is no result of earlier code
                 self._add(self._latest, labelled=True)
 
     def answered(self) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, pairwise
 
 import orjson
 
@@ -17,6 +18,7 @@ from skillsmith.models import Json
 _WRITABLE_DEPTH = 250
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
+_VALUE_START = re.compile(r"^[\[{]", re.MULTILINE)
 _HEAD_LINES = 200
 _SAFE_DIGITS = 18
 _FINITE_DIGITS = 300
@@ -49,6 +51,31 @@ def parse_json(raw: bytes) -> Json:
     if raw.count(b"[") + raw.count(b"{") > _WRITABLE_DEPTH:
         _require_writable(value)
     return value
+
+
+def values_in_a_row(raw: bytes) -> Iterator[Json | JsonError]:
+    """Yield the JSON values of a text that has several, one after another; what is none as an error.
+
+    A value begins where a line begins, so that reading goes on after one that is damaged.
+    """
+    try:
+        yield parse_json(raw)
+    except JsonError as error:
+        text = raw.decode("utf-8", "replace").rstrip()
+        starts = [match.start() for match in _VALUE_START.finditer(text)]
+        if len(starts) < 2 or text[: starts[0]].strip():  # noqa: PLR2004  (one damaged document, or none)
+            yield error
+        else:
+            yield from _values_at(text, starts)
+
+
+def _values_at(text: str, starts: list[int]) -> Iterator[Json | JsonError]:
+    for start, end in pairwise([*starts, len(text)]):
+        try:
+            yield parse_json(text[start:end].encode())
+        except JsonError as error:
+            line = text.count("\n", 0, start) + (error.line or 1)
+            yield JsonError(str(error), line=line)
 
 
 def _parse_loosely(raw: bytes, error: orjson.JSONDecodeError) -> Json:
@@ -143,6 +170,8 @@ def close_open_json(text: str) -> str:
                 break
             stack.pop()
             cut = match.end()
+            if not stack:  # another document begins here
+                break
     return text[:cut] + "".join(reversed(stack))
 
 

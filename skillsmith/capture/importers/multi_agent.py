@@ -1,7 +1,7 @@
 """Histories of several agents talking: AG2 and CaptainAgent, Magentic-One, and CMBAgent's step files.
 
 AG2 names the speaker in ``name``; Magentic-One in ``role``, with the addressee: ``Orchestrator (-> Coder)``.
-CMBAgent writes one history a step of its plan, ``chat_history_step_N.json``; those of a folder are one run.
+CMBAgent writes one history a step of its plan, with reports beside it; all files of its folder are one run.
 A change of speaker is a transition event between the two messages.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skillsmith.capture.importers.base import (
@@ -20,37 +20,48 @@ from skillsmith.capture.importers.base import (
     outcome_of,
     text_or_none,
 )
-from skillsmith.capture.importers.blocks import plain_text
 from skillsmith.capture.importers.chat import (
+    PEOPLE,
     ROLES,
+    Conversation,
+    Dialogue,
     Speaker,
-    add_message,
     add_raw,
+    conversation_runs,
     conversations,
     is_message,
     moment_of,
     preview,
 )
-from skillsmith.capture.importers.execution import CodeTrail, execution_reply
+from skillsmith.capture.importers.cmbagent_folder import (
+    code_files,
+    cost_events,
+    in_order,
+    is_report,
+    part_number,
+    part_of,
+    root_of,
+    seconds_in,
+)
 from skillsmith.capture.importers.registry import Bundle, Importer
 from skillsmith.capture.importers.source import Head, LogSource
-from skillsmith.models import Event, Json, Problem, RunRecord
+from skillsmith.models import Event, FileSnapshot, Json, Problem, RunRecord
 
 NAME = "multi-agent"
-_STEP_FILE = re.compile(r"chat_history_step_(\d{1,6})\.json$")
 _ADDRESSED = re.compile(r"(?P<agent>[^()]*[^()\s])\s*\((?P<note>[^()]*)\)$")
 _LONGEST_ROLE = 200  # a longer one names no agent, and matching it would take long
-_PEOPLE = frozenset({"human", "user", "user_proxy", "userproxy", "human_user", "admin", "_user"})
 _TASKS = ("question", "task", "problem", "instruction")
 _BLAMES = ("mistake_agent", "mistake_step")
 
 
 def sniff(head: Head) -> float:
     """Return how surely a file is a conversation among several agents."""
+    if is_report(head):
+        return 0.95
     messages, record = preview(head)
     if not messages:
         return 0.0
-    if step_of(head.name) is not None or any(key in record for key in _BLAMES):
+    if part_of(head.name) is not None or any(key in record for key in _BLAMES):
         return 0.95
     if any(message["role"].lower() not in ROLES for message in messages):
         return 0.9
@@ -61,51 +72,70 @@ def _is_named(message: Mapping[str, Json]) -> bool:
     return bool(text_or_none(message.get("name"))) and ROLES.get(message["role"]) != "tool"
 
 
-def step_of(name: str) -> int | None:
-    """Return the step whose history a file of this name holds."""
-    found = _STEP_FILE.fullmatch(name)
-    return int(found[1]) if found else None
-
-
 def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     """Yield a run for every conversation of a file."""
-    for found in conversations(source):
-        if isinstance(found, Problem):
-            yield found
-        elif not found.messages:
-            yield source.problem("a conversation without messages")
-        else:
-            talk = _Talk()
-            talk.add(found.messages)
-            yield talk.record(found.record)
+    return conversation_runs(source, _run)
 
 
-def parse_steps(sources: Sequence[LogSource]) -> Iterator[RunRecord | Problem]:
-    """Yield the one run that the step files of a folder are."""
+def _run(conversation: Conversation) -> RunRecord:
     talk = _Talk()
-    for source in sources:
-        talk.timeline.step = step_of(source.name) or 1
-        for found in conversations(source):
-            if isinstance(found, Problem):
-                yield found
-            else:
-                talk.add(found.messages)
-    if talk.timeline.events:
-        yield talk.record({})
+    talk.add(conversation.messages)
+    return talk.record(conversation.record)
+
+
+def parse_folder(sources: Sequence[LogSource]) -> Iterator[RunRecord | Problem]:
+    """Yield the one run that the files of CMBAgent's run folder are."""
+    talk = _Talk()
+    facts: dict[str, Json] = {}
+    seconds = 0.0
+    for part, source in in_order(sources):
+        talk.timeline.step = max(part.step or talk.timeline.step, 1)
+        if part.kind in ("history", "output", "nested"):
+            for found in conversations(source):
+                if isinstance(found, Problem):
+                    yield found
+                else:
+                    talk.add(found.messages)
+            continue
+        report = source.document()
+        if isinstance(report, Problem):
+            yield report
+        elif part.kind == "plan":
+            facts["plan"] = mapping(report).get("sub_tasks", report)
+        elif part.kind == "cost":
+            talk.timeline.events += cost_events(report, talk.timeline.step)
+        else:
+            seconds += seconds_in(report)
+    if not talk.spoken:
+        yield sources[0].problem("a report without its chats: name the run's folder")
+        return
+    if seconds:
+        facts["duration_seconds"] = seconds
+    record = talk.record({})
+    left = list(code_files(root_of(sources[0].path), record.events))
+    yield from (one for one in left if isinstance(one, Problem))
+    files = tuple(one for one in left if isinstance(one, FileSnapshot))
+    yield replace(record, metadata=facts, files=files)
 
 
 @dataclass(slots=True)
 class _Talk:
     """A conversation as its messages come in."""
 
-    timeline: Timeline = field(default_factory=Timeline)
-    _trail: CodeTrail = field(init=False)
+    dialogue: Dialogue = field(default_factory=Dialogue)
     _last: str | None = None
     _task: str | None = None
     _named: bool = False
 
-    def __post_init__(self) -> None:
-        self._trail = CodeTrail(self.timeline)
+    @property
+    def timeline(self) -> Timeline:
+        """The events so far."""
+        return self.dialogue.timeline
+
+    @property
+    def spoken(self) -> bool:
+        """Whether anything has been said."""
+        return any(event.kind != "llm_call" for event in self.timeline.events)
 
     def add(self, messages: Sequence[Json]) -> None:
         """Add the messages of a conversation, or of one step of it."""
@@ -118,9 +148,7 @@ class _Talk:
 
     def _add(self, message: Mapping[str, Json]) -> None:
         speaker, at = _speaker(message), moment_of(message)
-        execution = execution_reply(plain_text(message.get("content")))
-        if execution:
-            self._trail.answered()
+        execution = self.dialogue.answer_in(message)
         opening = self._last is None
         if not opening and speaker.agent != self._last:
             self.timeline.add(
@@ -129,13 +157,10 @@ class _Talk:
             )  # fmt: skip
         self._last = speaker.agent
         self._named = self._named or _is_named(message)
-        text = add_message(self.timeline, message, speaker)
+        own = not (opening or speaker.data)  # an opening task or a thought may quote code
+        text = self.dialogue.say(message, speaker, execution=execution, own=own)
         if self._task is None:
             self._task = text
-        if execution:
-            self._trail.ran(execution, agent=speaker.agent, at=at)
-        else:  # an opening task or a thought may quote code
-            self._trail.wrote(text, agent=speaker.agent, at=at, own=not (opening or speaker.data))
 
     def record(self, about: Mapping[str, Json]) -> RunRecord:
         """Return the conversation as a run.
@@ -172,7 +197,7 @@ def _speaker(message: Mapping[str, Json]) -> Speaker:
     agent = found["agent"] if found else message["role"]
     note = found["note"].strip() if found else ""
     if role is None:
-        role = "user" if agent.lower() in _PEOPLE else "assistant"
+        role = "user" if agent.lower() in PEOPLE else "assistant"
     if note.startswith("->"):
         return Speaker(role=role, agent=agent, recipient=note[2:].strip() or None)
     return Speaker(role=role, agent=agent, data={"channel": note} if note else None)
@@ -198,8 +223,8 @@ def _total_cost(about: Mapping[str, Json]) -> float | None:
 
 IMPORTER = Importer(
     name=NAME,
-    description="histories of several agents: AG2, Magentic-One, CMBAgent's chat_history_step_N.json",
+    description="histories of several agents: AG2, Magentic-One, CMBAgent's run folders",
     sniff=sniff,
     parse=parse,
-    bundle=Bundle(part=step_of, parse=parse_steps),
+    bundle=Bundle(part=part_number, parse=parse_folder, folder=root_of),
 )

@@ -6,6 +6,7 @@ A step is a turn: it begins with a message that a user wrote, not with a tool's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from skillsmith.capture.importers.base import (
@@ -20,15 +21,13 @@ from skillsmith.capture.importers.blocks import take_apart
 from skillsmith.capture.importers.chat import (
     ROLES,
     Conversation,
+    Dialogue,
     Speaker,
-    add_message,
     add_raw,
-    conversations,
+    conversation_runs,
     is_message,
-    moment_of,
     preview,
 )
-from skillsmith.capture.importers.execution import CodeTrail, Execution, execution_reply
 from skillsmith.capture.importers.registry import Importer
 from skillsmith.capture.importers.source import Head, LogSource
 from skillsmith.models import Json, Problem, RunRecord
@@ -49,51 +48,46 @@ def sniff(head: Head) -> float:
 
 def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     """Yield a run for every conversation of a file."""
-    for found in conversations(source):
-        if isinstance(found, Problem):
-            yield found
-        elif not found.messages:
-            yield source.problem("a conversation without messages")
-        else:
-            yield _run(found)
+    return conversation_runs(source, _run)
 
 
 def _run(conversation: Conversation) -> RunRecord:
-    timeline = Timeline()
-    trail = CodeTrail(timeline)
-    spoken = False
+    chat = Chat()
     for message in conversation.messages:
+        chat.add(message)
+    return _record(conversation, chat.timeline)
+
+
+@dataclass(slots=True)
+class Chat:
+    """A person talking with one agent, message by message."""
+
+    dialogue: Dialogue = field(default_factory=Dialogue)
+    _spoken: bool = False
+
+    @property
+    def timeline(self) -> Timeline:
+        """The events so far."""
+        return self.dialogue.timeline
+
+    def add(self, message: Json) -> None:
+        """Add a message; what is none is kept as it is."""
         if not is_message(message):
-            add_raw(timeline, message)
-            continue
-        parts = take_apart(message.get("content"))
-        execution = execution_reply(parts.text)
+            add_raw(self.timeline, message)
+            return
         role = ROLES.get(message["role"], "user")
-        if role == "user" and execution is None and not parts.results:
-            timeline.step += spoken
-            spoken = True
-        _add(timeline, trail, message, role, execution)
-    return _record(conversation, timeline)
-
-
-def _add(
-    timeline: Timeline,
-    trail: CodeTrail,
-    message: Mapping[str, Json],
-    role: str,
-    execution: Execution | None,
-) -> None:
-    named = text_or_none(message.get("name"))
-    agent = named or role if role in ("assistant", "user") else None
-    source_role = message["role"] if message["role"] not in (role, "function") else None
-    if execution:
-        trail.answered()
-    data = {"source_role": source_role} if source_role else None
-    text = add_message(timeline, message, Speaker(role=role, agent=agent, data=data))
-    if execution:
-        trail.ran(execution, agent=agent, at=moment_of(message))
-    else:
-        trail.wrote(text if role == "assistant" else None, agent=agent, at=moment_of(message), own=False)
+        execution = self.dialogue.answer_in(message)
+        if role == "user" and execution is None and not take_apart(message.get("content")).results:
+            self.timeline.step += self._spoken
+            self._spoken = True
+        named = text_or_none(message.get("name"))
+        source_role = message["role"] if message["role"] not in (role, "function") else None
+        speaker = Speaker(
+            role=role,
+            agent=named or role if role in ("assistant", "user") else None,
+            data={"source_role": source_role} if source_role else None,
+        )
+        self.dialogue.say(message, speaker, execution=execution, own=False if role == "assistant" else None)
 
 
 def _record(conversation: Conversation, timeline: Timeline) -> RunRecord:

@@ -19,12 +19,11 @@ from skillsmith.capture.importers.registry import (
     importer_named,
     importers,
 )
-from skillsmith.capture.importers.source import Limits, LogSource
+from skillsmith.capture.importers.source import NOT_A_LOG, Limits, LogSource
 from skillsmith.errors import NotFoundError
 from skillsmith.models import Problem, RunRecord
 
-NOT_A_LOG = "not a known agent log"
-"""Reason of the Problem of a file in a folder that no format claims: worth counting, not listing."""
+__all__ = ["NOT_A_LOG", "Item", "read_path", "read_paths"]
 _SURE = 0.5
 
 
@@ -93,12 +92,13 @@ def _read(paths: Sequence[Path], forced: Importer | None, limits: Limits) -> Ite
 
 
 def _bundled(parts: Sequence[tuple[Importer, Bundle, LogSource]]) -> Iterator[Item]:
-    """Yield the runs of files that belong together: same format, same folder."""
-    groups: dict[tuple[str, Path], list[tuple[int, LogSource, Bundle]]] = {}
+    """Yield the runs of files that belong together: same format, same folder, same key."""
+    groups: dict[tuple[str, Path, str], list[tuple[int, LogSource, Bundle]]] = {}
     for importer, bundle, source in parts:
         number = bundle.part(source.name)
         assert number is not None
-        groups.setdefault((importer.name, source.path.parent), []).append((number, source, bundle))
+        key = (importer.name, bundle.folder(source.path), bundle.key(source.name))
+        groups.setdefault(key, []).append((number, source, bundle))
     for group in groups.values():
         group.sort(key=lambda part: (part[0], part[1].name))
         yield from _items(group[0][1], group[0][2].parse([source for _, source, _ in group]))

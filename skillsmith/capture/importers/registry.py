@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from skillsmith.capture.importers.source import Head, LogSource
 from skillsmith.errors import UsageError
 from skillsmith.models import Problem, RunRecord
 
 GROUP = "skillsmith.importers"
-_BUILT_IN = ("claude_code", "codex", "swe_agent", "multi_agent", "openai_chat")
+_BUILT_IN = (
+    "claude_code", "codex", "swe_agent", "otel", "ag2_events", "ag2_classic", "exchanges", "reflexion",
+    "notebook", "multi_agent", "openai_chat",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +32,14 @@ class Bundle:
     Args:
         part: File name → number of the part it is, None for a file of another kind.
         parse: The parts of a folder, in order → runs and problems.
+        key: File name → what the parts of one run have in common, where a folder holds several.
+        folder: Path of a part → the folder that holds all parts of its run.
     """
 
     part: Callable[[str], int | None]
     parse: Callable[[Sequence[LogSource]], Iterator[RunRecord | Problem]]
+    key: Callable[[str], str] = lambda _: ""
+    folder: Callable[[Path], Path] = lambda path: path.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from skillsmith.capture.importers.jsontext import JsonError, leading_values, parse_json
+from skillsmith.capture.importers.jsontext import JsonError, leading_values, parse_json, values_in_a_row
+from skillsmith.db import open_foreign
+from skillsmith.errors import StorageError
 from skillsmith.models import Json, Problem
+from skillsmith.schema import APPLICATION_ID
 
+NOT_A_LOG = "not a known agent log"
+"""Reason of the Problem of a file in a folder that no format claims: worth counting, not listing."""
 HEAD_BYTES = 64 * 1024
 _CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
+_SQLITE = b"SQLite format 3\0"
+_SQLITE_HEADER = 100
+_OURS = APPLICATION_ID.to_bytes(4)  # a file of ours in a folder of logs is none
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed; unpack it first (zstd -d)",
     b"BZh": "bzip2-compressed; unpack it first (bunzip2)",
@@ -64,11 +72,13 @@ class Head:
         name: File name without folders and without ``.gz``.
         values: The JSON values at its beginning; the last one may be cut short (but is well-formed).
         lines: Whether the file has one value a line.
+        tables: For a SQLite file, which has no values: the names of its tables.
     """
 
     name: str
     values: tuple[Json, ...] = ()
     lines: bool = False
+    tables: frozenset[str] = frozenset()
 
     @property
     def objects(self) -> list[dict[str, Json]]:
@@ -109,6 +119,8 @@ class LogSource:
     @cached_property
     def head(self) -> Head | Problem:
         """The beginning of the file, or why it cannot be read."""
+        if self.is_database:
+            return self._database_head()
         start = bytearray()
         complete = True
         try:
@@ -129,6 +141,23 @@ class LogSource:
             lines = not values or (isinstance(values[0], dict) and "\n" not in text.strip())
         return Head(name=self.name, values=tuple(values), lines=lines)
 
+    @cached_property
+    def is_database(self) -> bool:
+        """Whether it is another program's SQLite file, which is to be opened with ``db.open_foreign``."""
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(_SQLITE_HEADER)
+                return start.startswith(_SQLITE) and start[68:72] != _OURS
+        except OSError:  # told by whoever reads it
+            return False
+
+    def _database_head(self) -> Head | Problem:
+        try:
+            with open_foreign(self.path) as database:
+                return Head(name=self.name, tables=frozenset(database.tables()))
+        except StorageError as error:
+            return self.problem(f"{error.message.removeprefix(f'{self.path}: ')}; {error.hint}")
+
     def records(self) -> Iterator[Record | Problem]:
         """Yield the objects of a line-based log, and a Problem for every line that holds none."""
         for number, raw, cut in self._lines():
@@ -148,19 +177,35 @@ class LogSource:
 
     def document(self) -> Json | Problem:
         """Return the one JSON value that the file is, or why it is none."""
-        parts: list[bytes] = []
-        size = 0
         try:
-            for chunk in self._chunks(_CHUNK):
-                parts.append(chunk)
-                size += len(chunk)
-                if size > self.limits.document:
-                    return self.problem(f"larger than {_size(self.limits.document)}, too large to read whole")
-            return parse_json(b"".join(parts))
+            return parse_json(self._whole())
         except UnreadableError as error:
             return self.problem(str(error))
         except JsonError as error:
             return self.problem(str(error), error.line)
+
+    def documents(self) -> Iterator[Json | Problem]:
+        """Yield the JSON values that stand one after another in the file, each on any number of lines."""
+        try:
+            for value in values_in_a_row(self._whole()):
+                yield self.problem(str(value), value.line) if isinstance(value, JsonError) else value
+        except UnreadableError as error:
+            yield self.problem(str(error))
+
+    def _whole(self) -> bytes:
+        """Return the file's text.
+
+        Raises:
+            UnreadableError: It cannot be read, or is too large.
+        """
+        parts: list[bytes] = []
+        size = 0
+        for chunk in self._chunks(_CHUNK):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self.limits.document:
+                raise UnreadableError(f"larger than {_size(self.limits.document)}, too large to read whole")
+        return b"".join(parts)
 
     def _lines(self) -> Iterator[tuple[int, bytes | Problem, bool]]:
         """Yield number, bytes (or what is wrong) and whether the line has no end, one line at a time."""
