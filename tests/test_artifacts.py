@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_process import Cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.capture.artifacts import UNKNOWN_AGENT, ArtifactTracker
+from skillsmith.capture.artifacts import AT_ONCE_FILES, UNKNOWN_AGENT, ArtifactTracker
+from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.capture.workfolder import family_of, same_program
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError
@@ -250,10 +254,10 @@ def test_what_does_not_belong_is_ignored(
     assert [version.path for version in versions(db, run_id)] == ["alias.txt", "real.txt"]
 
 
-def test_large_and_many_files_are_left_out_and_said_so(
+def test_many_files_are_left_out_and_said_so(
     db: Database, run_id: str, work: Path, make_tracker: MakeTracker
 ) -> None:
-    """A file that is too large and files beyond the limit leave one note each, not one a look."""
+    """Files beyond the limit leave one note, not one a look; of a large file only the digest is kept."""
     (work / "a_large.bin").write_bytes(b"x" * 1001)
     for number in range(5):
         (work / f"b{number}.txt").write_text(str(number))
@@ -261,9 +265,164 @@ def test_large_and_many_files_are_left_out_and_said_so(
     for _look in range(3):
         tracker.scan(agent="a")
     tracker.finalize()
-    assert [version.path for version in versions(db, run_id)] == ["b0.txt", "b1.txt", "b2.txt"]
+    assert [version.path for version in versions(db, run_id)] == [
+        "a_large.bin", "b0.txt", "b1.txt", "b2.txt"
+    ]  # fmt: skip
     notes = [item for item in told(db, run_id) if item[1] == "left out"]
-    assert notes == [("a_large.bin", "left out", "a"), (".", "left out", "a")]
+    assert notes == [(".", "left out", "a")]
+
+
+def test_of_a_large_file_digest_and_size_are_kept(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker
+) -> None:
+    """Who made which version of a large file is known, though its content is not stored."""
+    tracker = make_tracker(max_file_bytes=1000)
+    for letter in (b"x", b"y"):
+        (work / "large.bin").write_bytes(letter * 1001)
+        tracker.scan(agent=letter.decode())
+    tracker.finalize()
+    files = FileRepository(db)
+    found = [(v.version, v.agent, v.size, v.digest, files.content(v)) for v in versions(db, run_id)]
+    assert found == [
+        (number, letter.decode(), 1001, hashlib.sha256(letter * 1001).hexdigest(), None)
+        for number, letter in enumerate((b"x", b"y"), 1)
+    ]
+    assert db.scalar("SELECT count(*) FROM blobs") == 0
+    assert list(files.verify()) == []
+
+
+def test_a_renamed_file_is_the_same_file(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker
+) -> None:
+    """A file under a new name supersedes the old one; it is neither deleted nor made anew."""
+    tracker = make_tracker()
+    (work / "draft.txt").write_text("text")
+    (work / "sub").mkdir()
+    (work / "empty.txt").touch()
+    tracker.scan(agent="a")
+    (work / "draft.txt").rename(work / "sub" / "final.txt")
+    (work / "empty.txt").unlink()
+    (work / "other.txt").touch()
+    tracker.scan(agent="b")
+    tracker.finalize()
+    assert told(db, run_id)[2:] == [
+        ("other.txt", "created", "b"), ("sub/final.txt", "renamed", "b"), ("empty.txt", "deleted", "b")
+    ]  # fmt: skip
+    links = {version.path: version.superseded_by for version in versions(db, run_id)}
+    assert links["draft.txt"] == "sub/final.txt@1"
+    renamed = next(e for e in RunRepository(db).events(run_id) if e.content == "sub/final.txt")
+    assert (renamed.data or {})["renamed_from"] == "draft.txt"
+
+
+def test_a_large_folder_is_read_by_a_thread(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker
+) -> None:
+    """What lay in a large folder is recorded as before the run, also when the first look comes at once."""
+    for number in range(AT_ONCE_FILES + 50):
+        (work / f"{number}.txt").write_text(f"{number}")
+    tracker = make_tracker()
+    tracker.snapshot()
+    (work / "new.txt").write_text("x")
+    assert [version.path for version in tracker.scan(agent="a")] == ["new.txt"]
+    tracker.finalize()
+    stored = versions(db, run_id)
+    assert len(stored) == AT_ONCE_FILES + 51
+    assert {version.agent for version in stored if version.path != "new.txt"} == {None}
+
+
+def test_a_file_that_is_written_while_it_is_looked_at(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker
+) -> None:
+    """However looks and a writer fall together, no look fails and the last version is what the file holds."""
+    tracker = make_tracker()
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            (work / "log.txt").write_text(f"{number}\n" * 50)
+            (work / f"part{number % 5}.txt").write_text(f"{number}")
+            (work / f"part{(number + 2) % 5}.txt").unlink(missing_ok=True)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _look in range(30):
+        tracker.scan(agent="a")
+    stop.set()
+    writer.join()
+    tracker.finalize()
+    last = tracker.get_artifact_history("log.txt")[-1]
+    assert FileRepository(db).content(last) == (work / "log.txt").read_bytes()
+    numbers = [version.version for version in versions(db, run_id) if version.path == "log.txt"]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_two_trackers_of_one_folder_record_a_change_once(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker
+) -> None:
+    """Two trackers that see the same change, one after the other, give one version, without a gap."""
+    one, two = make_tracker(), make_tracker()
+    for text in ("1", "2"):
+        (work / "a.txt").write_text(text)
+        for tracker, agent in ((one, "a"), (two, "b")):
+            tracker.scan(agent=agent)
+            tracker.get_artifact_history("a.txt")  # waits until all is stored
+    one.finalize()
+    two.finalize()
+    assert [(version.version, version.digest) for version in versions(db, run_id)] == [
+        (number, hashlib.sha256(text).hexdigest()) for number, text in ((1, b"1"), (2, b"2"))
+    ]
+
+
+def test_a_virtual_environment_is_ignored_whatever_its_name(work: Path, make_tracker: MakeTracker) -> None:
+    """A folder with pyvenv.cfg is no agent's work."""
+    (work / "myenv" / "lib").mkdir(parents=True)
+    (work / "myenv" / "pyvenv.cfg").write_text("home = /usr")
+    (work / "myenv" / "lib" / "x.py").write_text("x")
+    (work / "a.py").write_text("x")
+    assert [version.path for version in make_tracker().scan(agent="a")] == ["a.py"]
+
+
+def test_a_link_turned_to_the_outside_is_not_followed(
+    work: Path, make_tracker: MakeTracker, tmp_path: Path
+) -> None:
+    """A link that was tracked while it led inside is not read once it leads outside."""
+    (tmp_path / "outside.txt").write_text("not ours")
+    (work / "real.txt").write_text("ours")
+    (work / "link.txt").symlink_to(work / "real.txt")
+    tracker = make_tracker()
+    assert len(tracker.scan(agent="a")) == 2
+    (work / "link.txt").unlink()
+    (work / "link.txt").symlink_to(tmp_path / "outside.txt")
+    assert tracker.scan(agent="a") == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "stored"),
+    [
+        ("é KEY=ghp_".encode("latin-1") + b"x" * 36, "é KEY=<redacted:github>".encode("latin-1")),
+        (b"\x00\xff\x00ghp_" + b"x" * 36 + b"\x00", b"\x00\xff\x00<redacted:github>\x00"),
+        (("KEY=ghp_" + "x" * 36).encode("utf-16"), None),
+        (("KEY=ghp_" + "x" * 36).encode("utf-16-le"), None),
+        (b"\x89PNG\r\n\x1a\n\x00\x01", b"\x89PNG\r\n\x1a\n\x00\x01"),
+    ],
+    ids=["latin-1", "binary", "utf-16", "utf-16-le", "clean binary"],
+)
+def test_secrets_in_other_encodings_are_not_stored(
+    db: Database, run_id: str, work: Path, make_tracker: MakeTracker, content: bytes, stored: bytes | None
+) -> None:
+    """A secret in what is no UTF-8 is replaced, or the file is left out; the digest is of what is stored."""
+    (work / "file").write_bytes(content)
+    tracker = make_tracker()
+    tracker.scan(agent="a")
+    tracker.finalize()
+    found = versions(db, run_id)
+    assert [FileRepository(db).content(version) for version in found] == ([] if stored is None else [stored])
+    assert [version.digest for version in found] == [
+        hashlib.sha256(text).hexdigest() for text in (stored,) if text is not None
+    ]
+    assert b"x" * 36 not in Path(db.path).read_bytes() + Path(f"{db.path}-wal").read_bytes()
 
 
 def test_files_beyond_the_limit_do_not_look_deleted(
@@ -308,6 +467,35 @@ def test_a_second_tracker_goes_on_where_the_first_stopped(
     second.finalize()
     assert told(db, run_id)[-1] == ("a.txt", "modified", "b")
     assert (len(second.versions(1)), len(second.versions(2))) == (0, 1)
+
+
+def test_the_command_shows_how_files_evolved(tmp_path: Path) -> None:
+    """A file is compared with the version or file that it took the place of; deleted ones are marked."""
+    cli = Cli(tmp_path, tmp_path / "x.db")
+    work = tmp_path / "work"
+    work.mkdir()
+    with AgentExecutionLogger(cli.db, task="plot", work_dir=work) as log:
+        for name, content in (
+            ("plot_v1.py", b"a = 1\nplot(a)\n"), ("plot_v2.py", b"a = 2\nplot(a)\n"),
+            ("plot.png", b"\x89PNG\0one"), ("plot.png", b"\x89PNG\0three"), ("tmp.txt", b"x\n"),
+        ):  # fmt: skip
+            (work / name).write_bytes(content)
+            log.log_tool_usage("write", {"path": name}, "ok", agent="engineer")
+        (work / "plot_v2.py").rename(work / "final.py")
+        (work / "tmp.txt").unlink()
+        log.log_tool_usage("tidy", {}, "ok", agent="cleaner")
+    items = {f"{item['path']}@{item['version']}": item for item in cli.json("artifacts", log.run_id)["items"]}
+    assert items["plot_v1.py@1"]["superseded_by"] == "plot_v2.py@1"
+    assert items["plot_v2.py@1"]["superseded_by"] == "final.py@1"
+    assert [name for name, item in items.items() if item["deleted"]] == ["tmp.txt@1"]
+    (second,) = cli.json("artifacts", log.run_id, "plot_v2.py")["items"]
+    assert second["previous"] == "plot_v1.py@1"
+    assert "--- plot_v1.py@1\n+++ plot_v2.py@1\n" in second["diff"]
+    assert "-a = 1\n+a = 2\n" in second["diff"]
+    (final,) = cli.json("artifacts", log.run_id, "final.py")["items"]
+    assert (final["previous"], final["diff"], final["agent"]) == ("plot_v2.py@1", "", "cleaner")
+    binary = cli.inside("artifacts", log.run_id, "plot.png").stdout
+    assert "plot.png@2: not text, or too large to keep: 10 B, sha256 " in binary
 
 
 def test_a_folder_that_is_not_there_yet(work: Path, make_tracker: MakeTracker) -> None:

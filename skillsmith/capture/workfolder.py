@@ -6,10 +6,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import translate
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +18,17 @@ from skillsmith.models import FileVersion
 
 IGNORED = (
     ".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
-    ".ruff_cache", ".ipynb_checkpoints", ".tox", ".cache", ".idea", ".vscode", ".DS_Store",
+    ".ruff_cache", ".ipynb_checkpoints", ".tox", ".nox", ".eggs", ".hypothesis", ".cache", ".idea", ".vscode",
+    ".DS_Store",
     "*.pyc", "*.pyo", "*.swp", "*~", "*.db-wal", "*.db-shm", "*.db-journal", "*.sqlite-wal", "*.sqlite-shm",
     "*.spill-*.jsonl",
 )  # fmt: skip
 """Names of files and folders that are never tracked."""
 
+_ENVIRONMENT = "pyvenv.cfg"
+"""A folder that holds it is a virtual environment, whatever it is called."""
+
+_NAME = attrgetter("name")
 _VERSION = re.compile(r"^(?P<base>.+?)[ ._-]?[vV](?P<number>\d{1,4})$")
 _REVISION = re.compile(
     r"^(?P<base>.+?)[ ._-](?:fixed|final|new|updated|revised|corrected|improved)(?P<number>\d{0,4})$",
@@ -53,6 +59,27 @@ class Found(NamedTuple):
     modified: float
 
 
+class Known(NamedTuple):
+    """What a file looked like; ``certain``: while its mark stays the same, so does its content."""
+
+    mark: tuple[int, int, int, int]
+    certain: bool
+
+
+class Seen(NamedTuple):
+    """What a look at the folder gave.
+
+    Args:
+        changed: Files that are new, or do not look as they are known, in a fixed order.
+        present: Paths of all files.
+        more: Whether there are more files than the limit.
+    """
+
+    changed: list[Found]
+    present: set[str]
+    more: bool
+
+
 class Walker:
     """Lists the files of one folder.
 
@@ -69,14 +96,50 @@ class Walker:
         self._ignored_like = re.compile("|".join(map(translate, patterns)) or r"(?!)").match
         self._max_files = max_files
 
-    def files(self) -> tuple[list[Found], bool]:
-        """Return the files in a fixed order, and whether there are more than the limit."""
-        found: list[Found] = []
-        for item in self._walk():
-            if len(found) >= self._max_files:
-                return found, True
-            found.append(item)
-        return found, False
+    def look(self, known: Mapping[str, Known]) -> Seen:
+        """Return what is new or changed.
+
+        Ten thousand files that look as before cost one system call each and little else.
+
+        Args:
+            known: What the files looked like, by path.
+        """
+        seen = Seen([], set(), more=False)
+        folders = [(self.root, "")]
+        while folders:
+            folder, prefix = folders.pop()
+            if prefix and os.path.lexists(os.path.join(folder, _ENVIRONMENT)):  # noqa: PTH118  (text at hand)
+                continue
+            inner: list[tuple[str, str]] = []
+            for entry in _listing(folder):
+                if len(seen.present) >= self._max_files:
+                    return seen._replace(more=True)
+                with suppress(OSError):  # gone meanwhile
+                    self._see(entry, prefix, known, seen, inner)
+            folders += reversed(inner)
+        return seen
+
+    def _see(
+        self,
+        entry: os.DirEntry[str],
+        prefix: str,
+        known: Mapping[str, Known],
+        seen: Seen,
+        inner: list[tuple[str, str]],
+    ) -> None:
+        name = entry.name
+        path = prefix + name
+        old = known.get(path)
+        if old is not None and old.certain and not entry.is_symlink() and old.mark == _mark(entry.stat()):
+            seen.present.add(path)
+        elif name in self._ignored or self._ignored_like(name):
+            return
+        elif entry.is_dir(follow_symlinks=False):
+            inner.append((entry.path, f"{path}/"))
+        elif item := self._file(entry, path):
+            seen.present.add(path)
+            if old is None or not old.certain or old.mark != item.mark:
+                seen.changed.append(item)
 
     def one(self, path: str) -> Found | None:
         """Return one file by its path in the folder, or None when it is no file inside it."""
@@ -87,30 +150,18 @@ class Walker:
             return _found(self.relative(full), full, os.stat(full))  # noqa: PTH116  (a text path is at hand)
         return None
 
+    def is_as(self, item: Found) -> bool:
+        """Tell whether a file still looks as it was found."""
+        with suppress(OSError):
+            return _mark(os.stat(item.full)) == item.mark  # noqa: PTH116  (a text path is at hand)
+        return False
+
     def relative(self, path: str | os.PathLike[str]) -> str:
         """Return a path as the folder sees it, with /; also for a file that is gone."""
         full = Path(self.root, path)
         with suppress(ValueError):
             return full.relative_to(self.root).as_posix()
         return os.path.relpath(os.path.realpath(full), self.root).replace(os.sep, "/")
-
-    def _walk(self) -> Iterator[Found]:
-        folders = [(self.root, "")]
-        while folders:
-            folder, prefix = folders.pop()
-            inner = []
-            for entry in _listing(folder):
-                name = entry.name
-                if name in self._ignored or self._ignored_like(name):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        inner.append((entry.path, f"{prefix}{name}/"))
-                    elif item := self._file(entry, prefix + name):
-                        yield item
-                except OSError:  # gone meanwhile
-                    continue
-            folders += reversed(inner)
 
     def _file(self, entry: os.DirEntry[str], path: str) -> Found | None:
         if entry.is_symlink() and not self._inside(os.path.realpath(entry.path)):
@@ -190,13 +241,16 @@ class VersionBook:
 def _found(path: str, full: str, facts: os.stat_result) -> Found | None:
     if not stat.S_ISREG(facts.st_mode):
         return None
-    mark = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
-    return Found(path, full, facts.st_size, mark, facts.st_mtime)
+    return Found(path, full, facts.st_size, _mark(facts), facts.st_mtime)
+
+
+def _mark(facts: os.stat_result) -> tuple[int, int, int, int]:
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
 
 def _listing(folder: str) -> list[os.DirEntry[str]]:
     with suppress(OSError), os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted(entries, key=_NAME)
     return []
 
 

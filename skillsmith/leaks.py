@@ -1,0 +1,219 @@
+"""Nothing is shared with a secret in it: the full scan, by our own formats and by the detect-secrets library.
+
+Redaction at capture must be fast and never change ordinary text, so it knows only formats that name
+themselves. This scan looks at what is about to become a skill or leave this machine, so it may take
+milliseconds and also asks what a value is called (``password = "…"``). What it finds is refused, never
+silently changed. The library (0.2 s to import) is loaded only for a text that holds a word which one of its
+detectors looks for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from skillsmith.errors import SecretFoundError
+from skillsmith.models import Json
+from skillsmith.secret_formats import is_placeholder, secrets_in
+
+if TYPE_CHECKING:
+    from detect_secrets.plugins.base import BasePlugin
+
+EDITION: Final = 1
+"""Changes when this scan learns to find more: what an earlier edition has cleared is then scanned again."""
+
+DETECTORS: Final = (
+    "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+    "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "KeywordDetector", "MailchimpDetector",
+    "NpmDetector", "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector",
+    "SlackDetector", "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
+)  # fmt: skip
+"""Left out: those that take any digest, id or capitalised word for a secret (entropy, IP addresses,
+Artifactory), and IBM's four, whose keys the keyword detector finds by their names."""
+
+SHOWN: Final = 3
+"""Findings that an error names."""
+
+_TRIGGERS: Final = re.compile(
+    r"passw|pwd|secret|contrase|(?:api|auth|service|account|db|database|priv|private|client)_?key"
+    r"|(?:db|database|key)_?pass|private key|-us\d|_authtoken|t3blbkfj|putty-user|eyj|sq0csp-|xox[apbosr]-"
+    r"|hooks\.slack\.com|[rs]k_live_|gh[oprsu]_|pypi-age|sg\.[\w-]{22}|\.[\w-]{6}\.[\w-]{27}"
+    r"|gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-|gr1348941"
+    r"|\d{8}:[\w-]{35}|(?:ac|sk)[a-z0-9]{32}|(?:a3t|abia|acca|akia|asia)[0-9a-z]{16}|aws.{0,20}['\"]"
+    r"|://[^\s/:@]*:[^\s/@]+@"
+)
+"""In lower case: without one of these no detector finds anything (tests/test_secret_scan.py)."""
+
+_EXPORT: Final = re.compile(r"(?<!\S)(?:export|set|setx|ENV|-e) +(\w+)[= ]([^\s\"'$;&|]+)")
+_KEYWORD_CHARS: Final = 8
+_MARK: Final = "‹redacted:"
+_DUMMY: Final = re.compile(
+    r"example|dummy|placeholder|changeme|your|xxx|\.\.\.|\*\*|test|sample", re.IGNORECASE
+)
+_CLASSES: Final = tuple(map(re.compile, ("[a-z]", "[A-Z]", "[0-9]", "[^a-zA-Z0-9]")))
+_NAMED_BY: Final = ("default", "value", "const")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What looks like a secret; the secret itself is not in it.
+
+    Args:
+        where: Path in the document, like ``nodes[0].template``; empty for a bare text.
+        line: Line in that text, from 1.
+        kind: What it looks like.
+    """
+
+    where: str
+    line: int
+    kind: str
+
+    def __str__(self) -> str:
+        place = f"{self.where} line {self.line}" if self.where else f"line {self.line}"
+        return f"{self.kind} at {place}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text of a document, and the line that shows what it is called."""
+
+    where: str
+    text: str
+    named: str | None
+
+
+def scan(value: Json) -> tuple[Finding, ...]:
+    """Find what looks like a secret in a text, in bytes, or anywhere in a JSON document.
+
+    Args:
+        value: Lists of lines are read as the text they make; base64 content of artifacts is decoded.
+    """
+    texts = list(_texts(value, ""))
+    found: dict[Finding, None] = {}
+    for text in texts:
+        for name, at in secrets_in(text.text):
+            found[Finding(where=text.where, line=text.text.count("\n", 0, at) + 1, kind=name)] = None
+    taken = {(finding.where, finding.line) for finding in found}
+    for finding in _by_library(texts):
+        if (finding.where, finding.line) not in taken:
+            found[finding] = None
+    return tuple(found)
+
+
+def refuse(value: Json, *, subject: str, hint: str) -> None:
+    """Raise when a scan finds something.
+
+    Args:
+        value: What to scan.
+        subject: What it is, like ``skill 'plot'``.
+        hint: How its user can go on.
+
+    Raises:
+        SecretFoundError: Something was found.
+    """
+    if findings := scan(value):
+        raise secret_found(subject, findings, hint=hint)
+
+
+def secret_found(subject: str, findings: Sequence[Finding], *, hint: str) -> SecretFoundError:
+    """Return the error that says where the findings are; of many, the first."""
+    shown = "; ".join(map(str, findings[:SHOWN]))
+    more = f" and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+    return SecretFoundError(f"{subject} holds what looks like a secret: {shown}{more}", hint=hint)
+
+
+def _texts(value: Json, where: str, name: str | None = None) -> Iterator[_Text]:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace").replace("\0", "")
+    if isinstance(value, str):
+        yield _Text(where, value, None if name is None or "\n" in value else f'{name} = "{value}"')
+    elif isinstance(value, Mapping):
+        yield from _texts_of_mapping(value, where)
+    elif isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, str) for item in value):
+            yield _Text(where, "\n".join(value), None)
+            return
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]", name)
+
+
+def _texts_of_mapping(value: Mapping[str, Json], where: str) -> Iterator[_Text]:
+    own_name = value.get("name")
+    for key, item in value.items():
+        inner = f"{where}.{key}" if where else str(key)
+        if key == "content" and value.get("encoding") == "base64":
+            item = _decoded(item)  # noqa: PLW2901  (the same content, readable)
+        named = own_name if key in _NAMED_BY and isinstance(own_name, str) else str(key)
+        yield _Text(f"{inner} (key)", str(key), None)
+        yield from _texts(item, inner, named)
+
+
+def _decoded(content: Json) -> Json:
+    try:
+        return base64.b64decode("".join(content), validate=True)
+    except (TypeError, binascii.Error):
+        return content
+
+
+def _by_library(texts: Iterable[_Text]) -> Iterator[Finding]:
+    for text in texts:
+        lines = [text.text, text.named or ""]
+        if not _TRIGGERS.search("\n".join(lines).lower()):
+            continue
+        numbered = list(enumerate(text.text.split("\n"), 1))
+        numbered += [(1, line) for line in (text.named,) if line is not None]
+        for number, line in numbered:
+            kinds = _kinds(_EXPORT.sub(_quoted, line))
+            yield from (Finding(where=text.where, line=number, kind=kind) for kind in kinds)
+
+
+def _kinds(line: str) -> Iterator[str]:
+    if not _TRIGGERS.search(line.lower()):
+        return
+    for detector in _detectors():
+        found = detector.analyze_line(filename="x.py", line=line, line_number=1)
+        if any(_is_secret(secret.secret_value or "", line, detector) for secret in found):
+            yield detector.secret_type
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """Return a shell's assignment as the detectors know one."""
+    return f'{match[1]} = "{match[2]}"'
+
+
+@lru_cache(maxsize=1)
+def _detectors() -> tuple[BasePlugin, ...]:
+    from detect_secrets.core.plugins.util import (  # noqa: PLC0415  (0.2 s: it imports requests)
+        get_mapping_from_secret_type_to_class,
+    )
+
+    kinds: list[Any] = list(get_mapping_from_secret_type_to_class().values())
+    known = {kind.__name__: kind for kind in kinds}
+    return tuple(known[name]() for name in DETECTORS)
+
+
+def _is_secret(value: str, line: str, detector: BasePlugin) -> bool:
+    """Tell a secret from its stand-in: a template, a reference, a mark of redaction, a word."""
+    from detect_secrets.filters import heuristic  # noqa: PLC0415  (loaded with the detectors)
+
+    if _MARK in value or is_placeholder(value) or heuristic.is_templated_secret(value):
+        return False
+    if type(detector).__name__ != "KeywordDetector":
+        return True
+    if len(value) < _KEYWORD_CHARS or _DUMMY.search(value) or any(map(str.isspace, value)):
+        return False
+    if sum(bool(one.search(value)) for one in _CLASSES) < 2 or not _CLASSES[2].search(value):  # noqa: PLR2004
+        return False
+    return not (
+        heuristic.is_sequential_string(value)
+        or heuristic.is_potential_uuid(value)
+        or heuristic.is_not_alphanumeric_string(value)
+        or heuristic.is_prefixed_with_dollar_sign(value)
+        or heuristic.is_indirect_reference(line)
+        or heuristic.is_likely_id_string(value, line, detector)
+    )
