@@ -1,9 +1,13 @@
-"""Time recording against plain SQLite with one commit an event, in the same run, and compare bytes.
+"""Time recording against plain SQLite and AG2 runs against the same runs unrecorded, all in one go.
 
 The plain peer has one table, no index, no redaction and prepared values: what this disk and SQLite allow.
 Ours keeps both read indexes, redacts, encodes and numbers the events. Rounds alternate; medians.
 
-    python bench/capture.py [--events 4000] [--rounds 5] [--json]
+Then real runs of AG2 1.x and Classic (agents, tool calls, a scripted model with no latency and with 200 ms),
+each recorder in a process of its own, taking turns: without recording, with ours, with AG2's own SQLite
+logger and OpenTelemetry, and with MLflow's autolog where it is installed (`pip install '.[bench]'`).
+
+    python bench/capture.py [--events 4000] [--rounds 5] [--no-agents] [--json]
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from statistics import median
 from typing import Any
 
 import sqlean
+from _agent_overhead import measure_all, show
 
 from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.capture.recorder import Durability, Recorder
@@ -200,12 +205,14 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
     times = {name: {key: median(one[name][key] for one in seen) for key in seen[0][name]} for name in seen[0]}
     with tempfile.TemporaryDirectory() as folder:
         share = file_share(Path(folder), events)
+    payload_mean = sum(map(payload_bytes, events)) / count
     against = {
         mode: median(one[mode]["durable"] / one["plain"]["durable"] for one in seen)
         for mode in ("group", "sync", "logger")
     }
     return {
-        "events": count, "payload_bytes": sum(map(payload_bytes, events)) / count, "times": times,
+        "events": count, "bytes_per_event": share * payload_mean, "payload_bytes": payload_mean,
+        "rounds": rounds, "times": times,
         "results": {
             "caller, group: microseconds": times["group"]["caller"],
             "caller, group at an agent's pace: microseconds": times["group, paced"]["p50"],
@@ -223,14 +230,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--events", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--agent-rounds", type=int, default=15, help="rounds of the AG2 runs")
+    parser.add_argument("--no-agents", action="store_true", help="leave the AG2 runs out")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     report = measure(options.events, options.rounds)
+    agents = {} if options.no_agents else measure_all(options.agent_rounds)
     if options.json:
-        print(json.dumps({**report, "limits": LIMITS}))
+        print(json.dumps({**agents, **report, "limits": LIMITS}))
         return
+    show_recorder(report)
+    if agents:
+        show(agents)
+
+
+def show_recorder(report: dict[str, Any]) -> None:
+    """Print what the recorder takes."""
     size = report["payload_bytes"]
-    print(f"{report['events']} events of {size:.0f} bytes, {options.rounds} rounds, microseconds an event")
+    print(f"{report['events']} events of {size:.0f} bytes, {report['rounds']} rounds, microseconds an event")
     columns = ("caller", "p50", "p99", "durable")
     print(f"{'':<16}" + "".join(f"{column:>9}" for column in columns))
     for name, row in report["times"].items():

@@ -43,23 +43,26 @@ class FileRepository:
                 "SELECT id, version, digest FROM file_versions WHERE file = ? ORDER BY version DESC LIMIT 1",
                 (file,),
             )
-            if latest is None or latest["digest"] != digest_of(snapshot.content):
-                self._add(file, snapshot, latest)
+            digest = snapshot.digest or digest_of(snapshot.content)
+            if latest is None or latest["digest"] != digest:
+                self._add(file, snapshot, latest, digest=digest)
         return self.history(run, snapshot.path)[-1]
 
     def _file(self, run: int, path: str) -> int:
         self._db.execute("INSERT OR IGNORE INTO files (run, path) VALUES (?, ?)", (run, path))
         return int(self._db.scalar("SELECT id FROM files WHERE run = ? AND path = ?", (run, path)))
 
-    def _add(self, file: int, snapshot: FileSnapshot, parent: Row | None) -> None:
-        stored = len(snapshot.content) <= MAX_STORED_BYTES
-        digest = self._blobs.put(snapshot.content) if stored else digest_of(snapshot.content)
+    def _add(self, file: int, snapshot: FileSnapshot, parent: Row | None, *, digest: str) -> None:
+        stored = snapshot.digest is None and len(snapshot.content) <= MAX_STORED_BYTES
+        if stored:
+            self._blobs.put(snapshot.content)
+        size = len(snapshot.content) if snapshot.size is None else snapshot.size
         version = parent["version"] + 1 if parent else 1
         self._db.execute(
             "INSERT INTO file_versions"
             " (file, version, parent_file_id, digest, size, created_by_agent, seq, at, stored)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (file, version, parent["id"] if parent else None, digest, len(snapshot.content),
+            (file, version, parent["id"] if parent else None, digest, size,
              snapshot.agent, snapshot.seq, snapshot.at, stored),
         )  # fmt: skip
         if parent:
@@ -94,9 +97,12 @@ class FileRepository:
 
     def content(self, version: FileVersion) -> bytes | None:
         """Return a version's bytes, or None when it was too large to keep."""
-        if version.size > MAX_STORED_BYTES:
-            return None
-        return self._blobs.get(version.digest)
+        stored = self._db.scalar(
+            "SELECT v.stored FROM file_versions v JOIN files f ON f.id = v.file JOIN runs r ON r.pk = f.run"
+            " WHERE r.id = ? AND f.path = ? AND v.version = ?",
+            (version.run_id, version.path, version.version),
+        )
+        return self._blobs.get(version.digest) if stored else None
 
     def verify(self) -> Iterator[str]:
         """Yield a line for every version whose content is gone."""

@@ -52,13 +52,14 @@ class RunRepository:
         self,
         task: str,
         *,
+        run_id: str | None = None,
         source: str = "capture",
         work_dir: str | None = None,
         metadata: Mapping[str, Json] | None = None,
         started_at: float | None = None,
     ) -> Run:
-        """Begin a run and return it with its new id."""
-        run_id = new_id()
+        """Begin a run and return it, with a new id unless one is given."""
+        run_id = run_id or new_id()
         now = time.time()
         self._db.execute(
             "INSERT INTO runs (id, source, task, status, started_at, work_dir, metadata, created_at)"
@@ -236,6 +237,14 @@ class RunRepository:
         with self._db.transaction():
             self._judge(pk, outcome, _BY_PERSON)
             self._db.execute("UPDATE runs SET note = coalesce(?, note) WHERE pk = ?", (note, pk))
+        return self._by_key(pk)
+
+    def annotate(self, run_id: str, **facts: Json) -> Run:
+        """Add facts to a run's metadata; one that is there already gets its new value."""
+        pk = self.key(run_id)
+        with self._db.transaction():
+            known = load_json(self._db.scalar("SELECT metadata FROM runs WHERE pk = ?", (pk,)))
+            self._db.execute("UPDATE runs SET metadata = ? WHERE pk = ?", (dump_json({**known, **facts}), pk))
         return self._by_key(pk)
 
     def key(self, run_id: str) -> int:

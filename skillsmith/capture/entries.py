@@ -6,14 +6,16 @@ An entry belongs to a run (its primary key) and is stored in the order of record
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from skillsmith.capture.redact import redact_event, redact_json, redact_text
 from skillsmith.capture.shapes import safe_text
 from skillsmith.db import Database
+from skillsmith.errors import NotFoundError
 from skillsmith.events import EventLog, dump_json, load_json
 from skillsmith.files import FileRepository
 from skillsmith.models import CodeUse, Event, FileSnapshot, Json, Outcome, RunStatus, ToolUse
@@ -48,28 +50,62 @@ class RunEnd:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegin:
+    """A run begins; it is made when this is stored, so that beginning it waits for nothing."""
+
+    run_id: str
+    task: str
+    work_dir: str | None = None
+    started_at: float | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+COUNTS_SHARE = 50
+"""Between two looks at a run's totals this many times as much passes as a look takes."""
+
 KEPT_CHARS = 100_000
 """Of an entry that cannot be stored as it is, this much of its text form is kept."""
 
-Entry: TypeAlias = Event | FileSnapshot | Superseded | StepEnd | RunEnd
-Filed: TypeAlias = tuple[int, Entry]
-"""An entry and the primary key of its run."""
+Entry: TypeAlias = Event | FileSnapshot | Superseded | StepEnd | RunBegin | RunEnd
+RunKey: TypeAlias = int | str
+"""A run's primary key, or its id: a run that is only about to be made has no key yet."""
+
+Filed: TypeAlias = tuple[RunKey, Entry]
+"""An entry and its run."""
+
+
+class Late:
+    """Becomes an entry where it is stored, so that the host's thread has only to note what happened."""
+
+    __slots__ = ()
+
+    def made(self) -> Entry:
+        """Return the entry; asked again, an equal one."""
+        raise NotImplementedError
+
+
+Noted: TypeAlias = tuple[RunKey, Entry | Late]
+"""An entry, or what becomes one, and its run."""
 
 
 def redact_entry(entry: Entry) -> Entry:
     """Return the entry without secrets; a file's content is its tracker's business."""
     if isinstance(entry, Event):
         return redact_event(entry)
+    if isinstance(entry, (FileSnapshot, Superseded)):
+        path = redact_text(entry.path)
+        return entry if path is entry.path else replace(entry, path=path)
     if isinstance(entry, StepEnd):
         return StepEnd(run_id=entry.run_id, summary=entry.summary, columns=redact_json(entry.columns))
     if isinstance(entry, RunEnd) and entry.reason:
-        return RunEnd(
-            run_id=entry.run_id, status=entry.status, outcome=entry.outcome, reason=redact_text(entry.reason)
-        )
+        return replace(entry, reason=redact_text(entry.reason))
+    if isinstance(entry, RunBegin):
+        return replace(entry, task=redact_text(entry.task), metadata=redact_json(entry.metadata))
     return entry
 
 
-def note_for(entry: Entry, error: Exception, *, with_text: bool = True) -> Event:
+def note_for(entry: Entry | Late, error: Exception, *, with_text: bool = True) -> Event:
     """Return an event that stands for an entry which cannot be stored as it is.
 
     Args:
@@ -100,6 +136,8 @@ class EntryStore:
         self._files = FileRepository(db)
         self._runs = RunRepository(db)
         self._last_seq: dict[int, int] = {}
+        self._keys: dict[str, int] = {}
+        self._fresh_until: dict[int, float] = {}
 
     def write(self, filed: Sequence[Filed]) -> None:
         """Store all of them in one transaction, in order; on an error none."""
@@ -110,16 +148,50 @@ class EntryStore:
             for run, entries in _by_run(filed):
                 self._write_group(run, entries)
 
-    def _write_group(self, run: int, entries: Sequence[Entry]) -> None:
+    def _write_group(self, run: RunKey, entries: Sequence[Entry]) -> None:
+        if isinstance(run, str):
+            if isinstance(entries[0], RunBegin):
+                self._begin(entries[0])
+                entries = entries[1:]
+            if not entries:
+                return
+            run = self._key(run)
+        self._write_entries(run, entries)
+
+    def _write_entries(self, run: int, entries: Sequence[Entry]) -> None:
+        """Store them in order, but the events around the end of a step at once: it says nothing of others."""
         events: list[Event] = []
+        ends: list[StepEnd] = []
         for entry in entries:
             if isinstance(entry, Event):
                 events.append(entry)
-                continue
-            self._append(run, events)
-            events = []
-            self._store(run, entry)
+            elif isinstance(entry, StepEnd):
+                ends.append(entry)
+            else:
+                self._append(run, events)
+                events = []
+                self._store_steps(run, ends)
+                ends = []
+                self._store(run, entry)
         self._append(run, events)
+        self._store_steps(run, ends)
+
+    def _begin(self, begin: RunBegin) -> None:
+        """Make the run, unless an earlier attempt to store this has made it."""
+        try:
+            key = self._runs.key(begin.run_id)
+        except NotFoundError:
+            self._runs.create(
+                begin.task, run_id=begin.run_id, work_dir=begin.work_dir, metadata=begin.metadata,
+                started_at=begin.started_at,
+            )  # fmt: skip
+            key = self._runs.key(begin.run_id)
+        self._keys[begin.run_id] = key  # a transaction that was rolled back may have left another one
+
+    def _key(self, run_id: str) -> int:
+        if (key := self._keys.get(run_id)) is None:
+            key = self._keys[run_id] = self._runs.key(run_id)
+        return key
 
     def _append(self, run: int, events: Sequence[Event]) -> None:
         if events:
@@ -130,24 +202,34 @@ class EntryStore:
             self._files.record(run, self._placed(run, entry))
         elif isinstance(entry, Superseded):
             self._files.supersede(run, entry.path, by=entry.by)
-        elif isinstance(entry, StepEnd):
-            with self._db.transaction():
-                self._runs.save_step(entry.run_id, entry.summary, entry.columns)
-                self._runs.refresh_counts(run)
         elif isinstance(entry, RunEnd):
             self._runs.finish(entry.run_id, status=entry.status, outcome=entry.outcome, reason=entry.reason)
+
+    def _store_steps(self, run: int, ends: Sequence[StepEnd]) -> None:
+        if ends:
+            with self._db.transaction():
+                for end in ends:
+                    self._runs.save_step(end.run_id, end.summary, end.columns)
+                self._refresh(run)
+
+    def _refresh(self, run: int) -> None:
+        """Bring a run's totals up to date, unless that was done just now: it reads all of its events."""
+        began = time.monotonic()
+        if began < self._fresh_until.get(run, 0.0):
+            return
+        self._runs.refresh_counts(run)
+        ended = time.monotonic()
+        self._fresh_until[run] = ended + COUNTS_SHARE * (ended - began)
 
     def _placed(self, run: int, file: FileSnapshot) -> FileSnapshot:
         """Say during which event a file appeared: only the store knows the sequence numbers."""
         if file.agent is None or file.seq is not None:
             return file
-        return FileSnapshot(
-            path=file.path, content=file.content, agent=file.agent, at=file.at, seq=self._last_seq.get(run)
-        )
+        return replace(file, seq=self._last_seq.get(run))
 
 
-def _by_run(filed: Sequence[Filed]) -> list[tuple[int, list[Entry]]]:
-    groups: list[tuple[int, list[Entry]]] = []
+def _by_run(filed: Sequence[Filed]) -> list[tuple[RunKey, list[Entry]]]:
+    groups: list[tuple[RunKey, list[Entry]]] = []
     for run, entry in filed:
         if not groups or groups[-1][0] != run:
             groups.append((run, []))
@@ -155,7 +237,7 @@ def _by_run(filed: Sequence[Filed]) -> list[tuple[int, list[Entry]]]:
     return groups
 
 
-def to_line(run: int, entry: Entry) -> bytes:
+def to_line(run: RunKey, entry: Entry) -> bytes:
     """Write an entry as one line of JSON; for one that cannot be written, a note that says so."""
     try:
         return _line(run, entry)
@@ -163,7 +245,7 @@ def to_line(run: int, entry: Entry) -> bytes:
         return _line(run, note_for(entry, error))
 
 
-def _line(run: int, entry: Entry) -> bytes:
+def _line(run: RunKey, entry: Entry) -> bytes:
     value = _plain(entry)
     if isinstance(entry, FileSnapshot):
         value["content"] = b64encode(entry.content).decode()
@@ -179,7 +261,8 @@ def from_line(line: bytes) -> Filed:
     """
     try:
         record = load_json(line.decode())
-        return int(record["run"]), _READERS[record["type"]](record["entry"])
+        run = record["run"]
+        return run if isinstance(run, str) else int(run), _READERS[record["type"]](record["entry"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"no whole entry: {error}") from error
 
@@ -218,5 +301,6 @@ _READERS: dict[str, Callable[[dict[str, Json]], Entry]] = {
     "FileSnapshot": _file,
     "Superseded": lambda value: Superseded(**value),
     "StepEnd": _step_end,
+    "RunBegin": lambda value: RunBegin(**value),
     "RunEnd": lambda value: RunEnd(**value),
 }

@@ -82,22 +82,25 @@ class AgentExecutionLogger:
             db, run_id=run_id, step_id=step_id, task=task, durability=durability, redact=redact,
             work_dir=None if work_dir is None else os.path.abspath(work_dir),  # noqa: PTH100  (kept as text)
         )  # fmt: skip
-        self._agent: str | None = None
-        self._context: str | None = None
-        self._calls = OpenCalls()
-        self._code = CodeTrail()
-        self.failures = Failures()
-        self._ended = False
-        self._named = False
+        self._prepare(Failures())
         self._release = weakref.finalize(self, Recorder.release, self.sink.recorder)
         self._release.atexit = False  # at exit the recorder itself sees to it that all is stored
-        self.tracker: ArtifactTracker | None = None
         try:
             if work_dir is not None:
                 self.track(work_dir)
         except BaseException:
             self._release()
             raise
+
+    def _prepare(self, failures: Failures) -> None:
+        self.failures = failures
+        self.tracker: ArtifactTracker | None = None
+        self._agent: str | None = None
+        self._context: str | None = None
+        self._calls = OpenCalls()
+        self._code = CodeTrail()
+        self._ended = False
+        self._named = False
 
     @property
     def run_id(self) -> str:
@@ -291,7 +294,7 @@ class AgentExecutionLogger:
         """Store the step and return what it did; what is logged afterwards still counts to it."""
         self._scan(None)
         made = self.tracker.versions(self.sink.step) if self.tracker else ()
-        summary, end = self.sink.tally.end(self.sink, made)
+        summary, end = self.sink.tally.end(self.run_id, made, dropped=self.recorder.dropped)
         self.sink.record(end)
         self.recorder.flush(FLUSH_SECONDS)
         return summary
@@ -303,15 +306,14 @@ class AgentExecutionLogger:
             title: What the step is about.
             host_id: The host's own id of it.
         """
-        tally = self.sink.tally
+        tally, step = self.sink.tally, self.sink.step
         if tally.events or self._named:
             if not tally.saved:
                 self.finalize_step_logging()
-            self.sink.step += 1
+            step += 1
         self._named = True
-        self.sink.host_id = host_id
-        self.sink.tally = StepTally(title)
-        return self.sink.step
+        self.sink.tally = StepTally(step, title=title, host_id=host_id)
+        return step
 
     def finish(
         self, outcome: Outcome | None = None, *, status: RunStatus = "completed", reason: str | None = None

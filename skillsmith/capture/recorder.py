@@ -12,22 +12,25 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from skillsmith.capture import lifecycle
-from skillsmith.capture.entries import Entry, EntryStore, Filed
+from skillsmith.capture.entries import Entry, EntryStore, Late, Noted, RunKey
+from skillsmith.capture.inbox import Inbox
 from skillsmith.capture.spill import absorb_into
-from skillsmith.capture.writer import Flush, Item, Park, Stop, Writer
+from skillsmith.capture.writer import LOCK_SECONDS, Flush, Item, Park, Stop, Writer
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
 
 Durability: TypeAlias = Literal["group", "sync"]
 
 PARK_SECONDS = 1.0
-SPILL_SECONDS = 12.0
-"""Beyond its deadline a writer may be held by the driver's own patience with a lock; then it spills."""
+SPILL_SECONDS = 2.0
+"""Beyond its deadline a writer may be held by the driver's patience with a lock; then it spills."""
+
+REPLACED_THREADS = 3
+"""A writer thread that was killed is replaced, this many times."""
 
 
 class HasPath(Protocol):
@@ -60,6 +63,8 @@ class Recorder:
         durability: "group": a writer thread stores, at once; "sync": the caller's thread commits.
         redact: Replace secrets before anything is stored.
 
+    ``replaced`` counts writer threads that were killed and replaced.
+
     Raises:
         UsageError: The durability is not known, or the database is in memory.
     """
@@ -70,6 +75,7 @@ class Recorder:
         self.path = database_path(db)
         self.durability: Durability = durability
         self.redact = redact
+        self.replaced = 0
         self._late = 0
         self._inherited: list[object] = []
         self._begin()
@@ -78,7 +84,7 @@ class Recorder:
         lifecycle.watch(self)
 
     def _begin(self) -> None:
-        self._queue: SimpleQueue[Item] = SimpleQueue()
+        self._queue: Inbox[Item] = Inbox()
         self._writer = Writer(self.path, self._queue, redact=self.redact)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -87,29 +93,30 @@ class Recorder:
         self._spilling = threading.RLock()
         self._own = threading.local()
         self._connections: WeakSet[Database] = WeakSet()
-        self._last_words: dict[int, Entry] = {}
+        self._last_words: dict[RunKey, Entry] = {}
         self._forks: dict[int, tuple[Park | None, list[Database]]] = {}
         self._ended = False
         self._offline = False
         self._done = threading.Event()
-        self._put: Callable[[Filed], None] = (
+        self._put: Callable[[Noted], None] = (
             self._commit if self.durability == "sync" else self._start_and_put
         )
 
-    def record(self, run_pk: int, entry: Entry) -> None:
+    def record(self, run_pk: RunKey, entry: Entry | Late) -> None:
         """Take an entry; it never raises, and with durability "group" it never waits.
 
         Args:
-            run_pk: The run's primary key.
-            entry: An event, or what else belongs to a run; its dictionaries must not be changed afterwards.
+            run_pk: The run's primary key, or its id.
+            entry: An event, or what else belongs to a run, or what becomes one of them where it is stored;
+                its dictionaries must not be changed afterwards.
         """
         self._put((run_pk, entry))
 
-    def set_last_words(self, run_pk: int, entry: Entry | None) -> None:
+    def set_last_words(self, run_pk: RunKey, entry: Entry | None) -> None:
         """Choose what is recorded for a run when its process ends before the recorder is closed.
 
         Args:
-            run_pk: The run's primary key.
+            run_pk: The run's primary key, or its id.
             entry: The entry; None takes it back.
         """
         if entry is None:
@@ -125,7 +132,7 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """How many entries are neither in the database nor in a side file yet."""
-        return self._queue.qsize() + self._writer.waiting
+        return len(self._queue) + self._writer.waiting
 
     @property
     def problem(self) -> str | None:
@@ -143,7 +150,7 @@ class Recorder:
         Args:
             timeout: Seconds to wait at most.
         """
-        if self._ended or self._offline or (self._thread is None and self._queue.empty()):
+        if self._ended or self._offline or (self._thread is None and not self._queue):
             return not self._offline and self.waiting == 0
         flush = Flush()
         self._queue.put(flush)
@@ -170,13 +177,13 @@ class Recorder:
         self._stop(deadline, late=self._commit)
         self._wait(deadline)
 
-    def _stop(self, deadline: float, *, late: Callable[[Filed], None]) -> None:
+    def _stop(self, deadline: float, *, late: Callable[[Noted], None]) -> None:
         if self._ended:
             return
         self._ended = True
         self._put = late
-        for filed in self._last_words.items():
-            self._queue.put(filed)
+        for noted in self._last_words.items():
+            self._queue.put(noted)
         self._queue.put(Stop(deadline, then=self._stopped))
 
     def _stopped(self) -> None:
@@ -194,14 +201,14 @@ class Recorder:
         self._disconnect_own()
         lifecycle.unwatch(self)
 
-    def _start_and_put(self, filed: Filed) -> None:
-        self._queue.put(filed)
+    def _start_and_put(self, noted: Noted) -> None:
+        self._queue.put(noted)
         self._start()
 
     def _start(self) -> None:
         if self._thread is not None or not self._starting.acquire(blocking=False):
             return
-        thread = threading.Thread(target=self._writer.run, name="skillsmith-writer", daemon=True)
+        thread = threading.Thread(target=self._write, name="skillsmith-writer", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no thread can start now; ``end`` stores what is in the queue
@@ -211,12 +218,24 @@ class Recorder:
         if self.durability == "group" and not self._ended:
             self._put = self._queue.put
 
-    def _commit(self, filed: Filed) -> None:
+    def _write(self) -> None:
+        """Run the writer; should its thread be killed, let another one go on where it stopped."""
+        try:
+            self._writer.run()
+        except BaseException as error:  # noqa: BLE001  (told by ``problem``; what waits must not wait forever)
+            self._writer.revive(error)
+            self.replaced += 1
+            if self.replaced <= REPLACED_THREADS:
+                self._thread = None
+                self._starting.release()
+                self._start()
+
+    def _commit(self, noted: Noted) -> None:
         """Store on the caller's thread; behind what waits in the queue, go there too."""
-        run, entry = filed
+        run, entry = noted
         me = threading.get_ident()
         if not self._writer.idle or self._committer == me:  # the latter: in a signal handler during a commit
-            self._fall_back(filed)
+            self._fall_back(noted)
             return
         try:
             clean = self._writer.clean(entry)
@@ -228,12 +247,12 @@ class Recorder:
                     self._committer = None
         except Exception as error:  # noqa: BLE001  (it must not reach the host: the writer sorts it out)
             self._writer.problem = str(error)
-            self._fall_back(filed)
+            self._fall_back(noted)
 
     def _own_store(self) -> EntryStore:
         store: EntryStore | None = getattr(self._own, "store", None)
         if store is None:
-            db = Database(self.path)
+            db = Database(self.path, patience=LOCK_SECONDS)
             store = EntryStore(db)
             if not self._connections:
                 absorb_into(store, db)
@@ -247,23 +266,23 @@ class Recorder:
             self._connections.discard(db)
             self._own.db = self._own.store = None
 
-    def _fall_back(self, filed: Filed) -> None:
+    def _fall_back(self, noted: Noted) -> None:
         if self._ended:
-            self._spill(filed)
+            self._spill(noted)
             return
         self._writer.idle = False
-        self._queue.put(filed)
+        self._queue.put(noted)
         self._start()
 
-    def _spill(self, filed: Filed) -> None:
+    def _spill(self, noted: Noted) -> None:
         try:
             with self._spilling:
-                self._writer.spill.append([(filed[0], self._writer.clean(filed[1]))])
+                self._writer.spill.append([(noted[0], self._writer.clean(noted[1]))])
         except OSError as error:
             self._writer.problem = str(error)
-            self._drop(filed)
+            self._drop(noted)
 
-    def _drop(self, _filed: Filed) -> None:
+    def _drop(self, _noted: Noted) -> None:
         self._late += 1
 
     def before_fork(self) -> None:

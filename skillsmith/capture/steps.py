@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from skillsmith.capture.entries import Entry, RunEnd, StepEnd
+from skillsmith.capture.entries import Entry, Late, RunEnd, StepEnd
 from skillsmith.capture.recorder import DatabaseLike, Durability, Recorder, database_path
 from skillsmith.capture.redact import redact_text
 from skillsmith.db import Database
-from skillsmith.models import Event, FileVersion, Json, StepExecutionSummary
+from skillsmith.models import Event, EventKind, FileVersion, Json, StepExecutionSummary
 from skillsmith.runs import RunRepository
 
 _NUMBERED = re.compile(r"(?:[A-Za-z]+[ _.-]?)?(\d{1,6})")
@@ -25,19 +26,22 @@ class Sink:
     """Where events go: through a recorder into one step of one run.
 
     Args:
+        tally: Counts what its step does.
         created: Whether the run was begun here, and so is to be finished here.
         fresh: Whether nothing had been recorded of the run.
-        host_id: The host's own id of the step.
     """
 
     recorder: Recorder
     run_id: str
     run_pk: int
-    step: int
     tally: StepTally
     created: bool = False
     fresh: bool = True
-    host_id: str | None = None
+
+    @property
+    def step(self) -> int:
+        """The number of the step."""
+        return self.tally.step
 
     def log(self, event: Event) -> None:
         """Take an event of the step and count it."""
@@ -81,9 +85,8 @@ def open_sink(
     except BaseException:
         recorder.close()
         raise
-    sink = Sink(recorder, run.id, pk, step, StepTally(), created=run_id is None, fresh=fresh)
-    if isinstance(step_id, str):
-        sink.host_id = step_id
+    tally = StepTally(step, host_id=step_id if isinstance(step_id, str) else None)
+    sink = Sink(recorder, run.id, pk, tally, created=run_id is None, fresh=fresh)
     if sink.created:
         recorder.set_last_words(pk, RunEnd(run_id=run.id, status="interrupted"))
     return sink
@@ -91,27 +94,40 @@ def open_sink(
 
 def _step_number(runs: RunRepository, run_id: str, step_id: int | str) -> int:
     """Return the number in a host's step id ("step_5"), else the one after the run's last step."""
-    if isinstance(step_id, int):
-        return step_id
-    if match := _NUMBERED.fullmatch(step_id.strip()):
-        return int(match[1])
+    number = number_in(step_id)
+    if number is not None:
+        return number
     return max((event.step for event in runs.events(run_id)), default=0) + 1
 
 
+def number_in(step_id: int | str) -> int | None:
+    """Return the number of a step that its id names ("step_5"), or None."""
+    if isinstance(step_id, int):
+        return step_id
+    match = _NUMBERED.fullmatch(step_id.strip())
+    return int(match[1]) if match else None
+
+
 class StepTally:
-    """Counts what is logged in one step, from any thread.
+    """Counts what is logged in one step, from any thread; drafts are counted where they are stored.
 
     Args:
-        title: The step's title.
+        step: The step's number.
+        title: What it is about.
+        host_id: The host's own id of it.
     """
 
-    def __init__(self, title: str | None = None) -> None:
+    def __init__(self, step: int, *, title: str | None = None, host_id: str | None = None) -> None:
+        self.step = step
         self.title = title
+        self.host_id = host_id
         self.saved = False
-        self.events = 0
+        self._events = 0
+        self._drafts: deque[Draft] = deque()
         self._started_at = time.time()
         self._started = time.perf_counter()
-        self._lock = threading.Lock()
+        self._ended: float | None = None
+        self._lock = threading.RLock()  # a signal handler may store while its thread counts
         self._agents: dict[str, None] = {}
         self._kinds: dict[str, int] = {}
         self._messages = 0
@@ -121,21 +137,51 @@ class StepTally:
         self._transitions: list[dict[str, Json]] = []
         self._contexts: list[dict[str, Json]] = []
 
+    def stop(self) -> None:
+        """Note that the step ends now, however late it is stored."""
+        self._ended = time.perf_counter()
+
+    @property
+    def events(self) -> int:
+        """How many events it has had."""
+        return self._events + len(self._drafts)
+
+    def expect(self, draft: Draft) -> None:
+        """Take an event that ``catch_up`` or ``end`` will count."""
+        self._drafts.append(draft)
+        self.saved = False  # afterwards: who saves the step meanwhile may have counted it, or may not
+
+    def catch_up(self) -> None:
+        """Count what was expected until now."""
+        with self._lock:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        while self._drafts:
+            try:
+                draft = self._drafts.popleft()
+            except IndexError:  # a signal handler has counted it
+                return
+            self._count(draft.event())
+
     def add(self, event: Event) -> None:
         """Count an event."""
         with self._lock:
             self.saved = False
-            self.events += 1
-            self._kinds[event.kind] = self._kinds.get(event.kind, 0) + 1
-            if event.agent:
-                self._agents[event.agent] = None
-            self._messages += event.role is not None
-            self._tokens += (event.tokens_in or 0) + (event.tokens_out or 0)
-            if event.cost_usd is not None:
-                self._cost = (self._cost or 0.0) + event.cost_usd
-            if event.code is not None and event.code.exit_code:
-                self._failed_code += 1
-            self._add_special(event)
+            self._count(event)
+
+    def _count(self, event: Event) -> None:
+        self._events += 1
+        self._kinds[event.kind] = self._kinds.get(event.kind, 0) + 1
+        if event.agent:
+            self._agents[event.agent] = None
+        self._messages += event.role is not None
+        self._tokens += (event.tokens_in or 0) + (event.tokens_out or 0)
+        if event.cost_usd is not None:
+            self._cost = (self._cost or 0.0) + event.cost_usd
+        if event.code is not None and event.code.exit_code:
+            self._failed_code += 1
+        self._add_special(event)
 
     def _add_special(self, event: Event) -> None:
         if event.kind == "transition":
@@ -145,21 +191,31 @@ class StepTally:
         elif event.kind == "context" and event.data:
             self._contexts.append({"at": event.at, "agent": event.agent, **event.data})
 
-    def end(self, sink: Sink, artifacts: tuple[FileVersion, ...]) -> tuple[StepExecutionSummary, StepEnd]:
-        """Return the step's summary, and the entry that stores it."""
+    def end(
+        self, run_id: str, artifacts: tuple[FileVersion, ...], *, dropped: int = 0
+    ) -> tuple[StepExecutionSummary, StepEnd]:
+        """Return the step's summary, and the entry that stores it.
+
+        Args:
+            run_id: The run.
+            artifacts: The file versions that it made.
+            dropped: How many entries of the run were lost.
+        """
         with self._lock:
             self.saved = True
+            self._catch_up()
+            seconds = (self._ended or time.perf_counter()) - self._started
             figures: dict[str, Any] = {
-                "run_id": sink.run_id, "step": sink.step, "agents": tuple(self._agents),
-                "events": self.events, "messages": self._messages,
+                "run_id": run_id, "step": self.step, "agents": tuple(self._agents),
+                "events": self._events, "messages": self._messages,
                 "tool_calls": self._kinds.get("tool_call", 0), "code_blocks": self._kinds.get("code", 0),
                 "failed_code_blocks": self._failed_code,
-                "duration_seconds": time.perf_counter() - self._started, "tokens": self._tokens,
-                "cost_usd": self._cost, "dropped": sink.recorder.dropped,
+                "duration_seconds": seconds, "tokens": self._tokens,
+                "cost_usd": self._cost, "dropped": dropped,
             }  # fmt: skip
             columns: dict[str, Json] = {
-                "host_id": sink.host_id, "title": self.title,
-                "started_at": self._started_at, "ended_at": time.time(),
+                "host_id": self.host_id, "title": self.title,
+                "started_at": self._started_at, "ended_at": self._started_at + seconds,
                 "agent_transitions": list(self._transitions),
                 "intermediate_artifacts": [_artifact(version) for version in artifacts],
                 "context_snapshots": list(self._contexts),
@@ -167,7 +223,85 @@ class StepTally:
             transitions: tuple[Mapping[str, Json], ...] = tuple(self._transitions)
         summary = StepExecutionSummary(**figures, transitions=transitions, artifacts=artifacts)
         stored = StepExecutionSummary(**figures, transitions=(), artifacts=())
-        return summary, StepEnd(run_id=sink.run_id, summary=stored, columns=columns)
+        return summary, StepEnd(run_id=run_id, summary=stored, columns=columns)
+
+
+class Draft(Late):
+    """An event of a run under way, noted by the host's thread.
+
+    Args:
+        tally: Counts it.
+        step: The step it belongs to.
+        kind: What happened.
+        at: When, as Unix time.
+        agent: Who did it.
+        fields: The event's other fields, whose values do not change.
+    """
+
+    __slots__ = ("_agent", "_at", "_event", "_fields", "_kind", "_step", "_tally")
+
+    def __init__(
+        self,
+        tally: StepTally,
+        step: int,
+        kind: EventKind,
+        at: float,
+        agent: str | None,
+        fields: dict[str, Any],
+    ) -> None:
+        self._tally = tally
+        self._step = step
+        self._kind = kind
+        self._at = at
+        self._agent = agent
+        self._fields = fields
+        self._event: Event | None = None
+
+    @classmethod
+    def of(cls, tally: StepTally, event: Event) -> Draft:
+        """Return a draft of an event that is made already."""
+        draft = cls(tally, event.step, event.kind, 0.0, None, {})
+        draft._event = event
+        return draft
+
+    def event(self) -> Event:
+        """Return the event."""
+        if self._event is None:
+            self._event = Event(
+                kind=self._kind, at=self._at, step=self._step, agent=self._agent, **self._fields
+            )
+        return self._event
+
+    def made(self) -> Event:
+        """Return the event, counted."""
+        self._tally.catch_up()
+        return self.event()
+
+
+class LateStepEnd(Late):
+    """The end of a step, summed up when all its events have been counted.
+
+    Args:
+        tally: What it did.
+        run_id: The run.
+        artifacts: The file versions that it made.
+        dropped: How many entries of the run were lost.
+    """
+
+    __slots__ = ("_artifacts", "_dropped", "_run_id", "_tally")
+
+    def __init__(
+        self, tally: StepTally, run_id: str, artifacts: tuple[FileVersion, ...], *, dropped: int
+    ) -> None:
+        self._tally = tally
+        self._run_id = run_id
+        self._artifacts = artifacts
+        self._dropped = dropped
+        tally.saved = True
+
+    def made(self) -> StepEnd:
+        """Return the end."""
+        return self._tally.end(self._run_id, self._artifacts, dropped=self._dropped)[1]
 
 
 def _artifact(version: FileVersion) -> dict[str, Json]:

@@ -1,7 +1,9 @@
 """Everything taken from the queue ends in the database, in order; while that cannot be written, it waits.
 
-Whatever is there is written in one transaction at once, without a timer. A database that is locked, full or
-read-only is tried again after a growing pause; what waits then moves to a side file when it grows large.
+What arrives within a few milliseconds is written in one transaction: each transaction takes the interpreter
+from the host's thread, several times. While a host that waits for nothing fills the queue, it is left alone
+a little longer. A database that is locked, full or read-only is tried again after a
+growing pause; what waits then moves to a side file when it grows large.
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from skillsmith.capture.entries import Entry, EntryStore, Filed, note_for, redact_entry
+from skillsmith.capture.entries import Entry, EntryStore, Filed, Late, Noted, RunKey, note_for, redact_entry
+from skillsmith.capture.inbox import Empty, Inbox
 from skillsmith.capture.spill import Absorbed, SpillFile, absorb_into
 from skillsmith.db import Database
 from skillsmith.errors import StorageError
@@ -22,8 +24,19 @@ from skillsmith.models import Event
 
 BATCH_ENTRIES = 1000
 SPILL_AFTER_ENTRIES = 10_000
+GATHER_SECONDS = 0.004
+"""Between an entry's arrival and its transaction, for what comes with it: a turn leaves several in a row."""
+
+BURST_ENTRIES = 8
+"""An agent that waits for a model does not make as many in that time."""
+
+LONGEST_GATHERING = 6
+"""So many times that long a burst is left alone at most."""
+
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
+LOCK_SECONDS = 0.5
+"""The driver waits so long for another process, then the writer looks whether it should stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Stop:
     then: Callable[[], None]
 
 
-Item: TypeAlias = Filed | Flush | Park | Stop
+Item: TypeAlias = Noted | Flush | Park | Stop
 
 
 class Writer:
@@ -61,7 +74,7 @@ class Writer:
         redact: Whether secrets are replaced.
     """
 
-    def __init__(self, db_path: str, queue: SimpleQueue[Item], *, redact: bool) -> None:
+    def __init__(self, db_path: str, queue: Inbox[Item], *, redact: bool) -> None:
         self._db_path = db_path
         self._queue = queue
         self._redact = redact
@@ -104,37 +117,57 @@ class Writer:
         for stop in self._stops:
             stop.then()
 
+    def revive(self, error: BaseException) -> None:
+        """Get ready to run on another thread after one was killed: a connection belongs to its thread."""
+        self.problem = f"the writer thread was killed by {type(error).__name__} and replaced"
+        self._db = self._store = None
+
     def leave(self) -> None:
         """Leave the side files to whoever absorbs them."""
         self.left_behind += tuple(map(str, self.spill.paths))
         self.spill.close()
 
-    def clean(self, entry: Entry) -> Entry:
-        """Return the entry as it may be stored: without secrets, unless those are wanted."""
-        if not self._redact:
-            return entry
+    def clean(self, entry: Entry | Late) -> Entry:
+        """Return the entry as it may be stored: made, and without secrets, unless those are wanted."""
         try:
-            return redact_entry(entry)
+            made = entry.made() if isinstance(entry, Late) else entry
+            return redact_entry(made) if self._redact else made
         except Exception as error:  # noqa: BLE001  (a caller changed its dictionary meanwhile: say so instead)
             return note_for(entry, error, with_text=False)
 
     def _over(self) -> bool:
-        return bool(self._stops) and not self._pending and self._queue.empty()
+        return bool(self._stops) and not self._pending and not self._queue
 
     def _collect(self) -> None:
         if self._pause:
             self._collect_for(self._pause)
             return
-        self._accept(self._queue.get())
+        if not self._pending:  # else another thread was killed before it had stored them
+            self._queue.take(self._accept)
+            if self._pending:
+                self._gather()
         with suppress(Empty):
             while len(self._pending) < BATCH_ENTRIES:
-                self._accept(self._queue.get_nowait())
+                self._queue.take(self._accept, timeout=0)
+
+    def _gather(self) -> None:
+        """Let more come, and while a burst lasts still more; whoever waits for an answer is not kept."""
+        for _time in range(LONGEST_GATHERING):
+            before = len(self._queue)
+            time.sleep(GATHER_SECONDS)
+            if len(self._queue) - before < BURST_ENTRIES or self._asked():
+                return
+
+    def _asked(self) -> bool:
+        """Tell whether the last thing that came is a request."""
+        last = self._queue.last()
+        return last is not None and not isinstance(last, tuple)
 
     def _collect_for(self, seconds: float) -> None:
         end = min([time.monotonic() + seconds, *(stop.deadline for stop in self._stops)])
         with suppress(Empty):
             while (left := end - time.monotonic()) > 0 and not self._parks:
-                self._accept(self._queue.get(timeout=left))
+                self._queue.take(self._accept, timeout=left)
 
     def _accept(self, item: Item) -> None:
         if isinstance(item, tuple):
@@ -163,7 +196,7 @@ class Writer:
             self._make_room()
             return
         self._pause = 0.0
-        self.idle = self._queue.empty()
+        self.idle = not self._queue
         for flush in self._flushes:
             flush.stored.set()
         self._flushes.clear()
@@ -185,7 +218,7 @@ class Writer:
 
     def _connect(self) -> tuple[EntryStore, Database]:
         if self._db is None or self._store is None:
-            self._db = Database(self._db_path)
+            self._db = Database(self._db_path, patience=LOCK_SECONDS)
             self._store = EntryStore(self._db)
             self._note_problems(absorb_into(self._store, self._db))
         return self._store, self._db
@@ -206,7 +239,7 @@ class Writer:
                 self._write_note(store, run, note_for(entry, error))
             self._pending.pop(0)
 
-    def _write_note(self, store: EntryStore, run: int, note: Event) -> None:
+    def _write_note(self, store: EntryStore, run: RunKey, note: Event) -> None:
         try:
             store.write([(run, note)])
         except (StorageError, OSError):
@@ -230,8 +263,16 @@ class Writer:
             self.problem = str(error)
             if not self._out_of_time():
                 return
-            self.dropped += len(self._pending)
+            self._save_what_fits()
         self._pending.clear()
+
+    def _save_what_fits(self) -> None:
+        """Spill one by one: on a nearly full disk some may find room where all together do not."""
+        for filed in self._pending:
+            try:
+                self.spill.append([filed])
+            except OSError:
+                self.dropped += 1
 
     def _out_of_time(self) -> bool:
         return any(time.monotonic() >= stop.deadline for stop in self._stops)

@@ -1,0 +1,190 @@
+"""One turn of an AG2 agent, written to the tape: what it was asked, what the model said, what its tools did.
+
+A turn is watched from its middleware; one that has none (a subtask that AG2 builds itself) from its stream.
+Both tell a ``Scribe``, which knows what of it has been written already.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from skillsmith.capture.ag2_values import (
+    block_of,
+    call_of,
+    parts_text,
+    ran,
+    result_text,
+    routing_of,
+    spent_of,
+)
+from skillsmith.capture.harmless import Failures
+from skillsmith.capture.tape import Tape, Turn
+from skillsmith.capture.turns import quiet
+
+USER = "user"
+
+
+@dataclass(slots=True, eq=False)
+class Scribe:
+    """Writes one turn.
+
+    Args:
+        tape: Where.
+        turn: Which.
+        asker: Who asked the agent, and so gets its replies.
+        code_tools: Names of its tools that run code.
+        room: The channel of a network, where the turn is part of one.
+    """
+
+    tape: Tape
+    turn: Turn
+    asker: str | None = USER
+    code_tools: frozenset[str] = frozenset()
+    room: Any = None
+    heard: list[str] = field(default_factory=list)
+    asked: dict[str, float] = field(default_factory=dict)
+    said: Any = None
+    requested: bool = False
+    _blocks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def on(self) -> bool:
+        """Whether the capture goes on."""
+        return self.tape.on
+
+    @property
+    def failures(self) -> Failures:
+        """Where what fails is counted."""
+        return self.tape.failures
+
+    @quiet
+    def request(self, event: Any) -> None:
+        """Write what the agent is asked; what a channel has delivered is written there already."""
+        first, self.requested = not self.requested, True
+        content = parts_text(event.parts)
+        if self.room is not None and first and self.room.delivered(content):
+            return
+        data = None if first else {"enqueued": True}
+        self.tape.message(
+            self.turn, sender=self.asker if first else USER, recipient=self.turn.agent, role="user",
+            content=content, data=data,
+        )  # fmt: skip
+
+    @quiet
+    def response(self, response: Any, *, seconds: float | None, prompt: Any, messages: int | None) -> None:
+        """Write a model call and what the model said.
+
+        Args:
+            response: AG2's ``ModelResponse``.
+            seconds: How long it took.
+            prompt: The system prompt's parts.
+            messages: How many events were sent.
+        """
+        spent = spent_of(response.usage, response.provider)
+        self.tape.llm_call(
+            self.turn, agent=self.turn.agent, model=response.model, tokens_in=spent.prompt,
+            tokens_out=spent.completion, tokens_cached=spent.cached, duration_seconds=seconds,
+            provider=response.provider, finish_reason=response.finish_reason, prompt_messages=messages,
+            system=prompt,
+        )  # fmt: skip
+        self.reply(response)
+
+    @quiet
+    def reply(self, response: Any) -> None:
+        """Write what the agent says: by its model, or by a tool whose result is final."""
+        if response is self.said:
+            return
+        self.said = response
+        message = response.message
+        content = None if message is None else message.content
+        calls = response.tool_calls.calls if response.tool_calls else ()
+        data = {"files": len(response.files)} if getattr(response, "files", None) else None
+        if response.response_force:
+            data = {**(data or {}), "final_tool": True}
+            calls = ()
+        blocks = {call.id: block for call in calls if (block := self._block(call))}
+        self.tape.message(
+            self.turn, sender=self.turn.agent, recipient=self.asker, role="assistant", content=content,
+            reasoning=self._reasoning(), data=data,
+            tool_calls=[call_of(call) for call in calls if call.id not in blocks],
+        )  # fmt: skip
+        for call_id, (code, language) in blocks.items():
+            self._blocks[call_id] = language
+            self.tape.code_block(
+                self.turn, agent=self.turn.agent, code=code, language=language, call_id=call_id
+            )
+        if self.room is not None and content:
+            self.room.heard(self.turn.agent, content)
+
+    @quiet
+    def failed(self, error: BaseException, *, seconds: float, model: str | None, prompt: Any) -> None:
+        """Write a model call that failed."""
+        self.heard.clear()
+        self.tape.llm_call(
+            self.turn, agent=self.turn.agent, model=model, tokens_in=None, tokens_out=None,
+            duration_seconds=seconds, finish_reason="error", system=prompt,
+        )  # fmt: skip
+        self.tape.error(self.turn, agent=self.turn.agent, error=error, where="model")
+
+    def tool_begins(self) -> float:
+        """Look at the folder, and return the time."""
+        self.tape.before_files(self.turn)
+        return time.perf_counter()
+
+    @quiet
+    def tool_ends(
+        self, call: Any, event: Any, *, started: float | None, error: BaseException | None = None
+    ) -> None:
+        """Write what a tool did, then the files it made.
+
+        Args:
+            call: AG2's ``ToolCallEvent``.
+            event: What came of it: a result or error event, or None where an exception went on.
+            started: When, or None where nobody saw that.
+            error: The exception.
+        """
+        seconds = None if started is None else time.perf_counter() - started
+        error = error or getattr(event, "error", None)
+        text = result_text(event)
+        language = self._blocks.pop(call.id, None)
+        if language is not None:
+            failed = error is not None or event is None
+            exit_code, output = ran(text, failed=failed)
+            shown = output if output is not None or error is None else f"{type(error).__name__}: {error}"
+            self.tape.code_result(
+                self.turn, agent=self.turn.agent, language=language, exit_code=exit_code, output=shown,
+                call_id=call.id, duration_seconds=seconds or 0.0,
+            )  # fmt: skip
+        else:
+            self.tape.tool_result(
+                self.turn, agent=self.turn.agent, name=call.name, call_id=call.id, arguments=call.arguments,
+                result=text, error=error, duration_seconds=seconds, routing=routing_of(event),
+            )  # fmt: skip
+        self.tape.after_files(self.turn.agent, self.turn)
+
+    @quiet
+    def question(self, event: Any) -> None:
+        """Write a question to a person; one that is passed on to another stream only once."""
+        if event.id not in self.asked:
+            self.asked[event.id] = time.perf_counter()
+            self.tape.human(self.turn, agent=self.turn.agent, prompt=event.content, reply=None)
+
+    @quiet
+    def answer(self, event: Any) -> None:
+        """Write the person's answer."""
+        started = self.asked.pop(event.parent_id, None)
+        if started is not None:
+            self.tape.human(
+                self.turn, agent=self.turn.agent, prompt=None, reply=event.content,
+                duration_seconds=time.perf_counter() - started,
+            )  # fmt: skip
+
+    def _reasoning(self) -> str | None:
+        text = "".join(self.heard)
+        self.heard.clear()
+        return text.strip() or None
+
+    def _block(self, call: Any) -> tuple[str, str] | None:
+        return block_of(call.arguments) if call.name in self.code_tools else None
