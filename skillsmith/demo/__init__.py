@@ -6,6 +6,7 @@ need; everything else is what users get: code runs in subprocesses, files are wr
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from skillsmith.capture.logger import AgentExecutionLogger
-from skillsmith.demo.scenario import NEW_TASK, TASK, TURNS, Turn
-from skillsmith.library.sandbox import run_code
+from skillsmith.demo.scenario import NEW_TASK, TASK, TURNS
 from skillsmith.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 MODEL_LATENCY_SECONDS = 1.0
 """What the scripted model waits before each answer; real ones take 2 to 20 seconds."""
 
-CODE_TIMEOUT_SECONDS = 30.0
+LAST_WORDS_SECONDS = 2.0
 SKILL = "monthly_revenue"
 FOLDER = "skillsmith-demo"
 Say = Callable[[str], None]
@@ -85,39 +84,46 @@ def _place(*, keep: bool) -> Iterator[_Place]:
 
 
 def _capture(place: _Place, say: Say) -> tuple[str, float]:
-    say(f"1. CAPTURE  a team of agents works on:\n     “{TASK}”")
+    import asyncio  # noqa: PLC0415  (50 ms)
+
+    from skillsmith.capture.session import capture  # noqa: PLC0415  (with the team)
+    from skillsmith.demo.team import build_agents, work  # noqa: PLC0415  (loads AG2: 1 s)
+
+    say(f"1. CAPTURE  a team of AG2 agents works on:\n     “{TASK}”")
     folder = place.folder("agents", "sales_east.csv")
+    agents = build_agents(folder, latency_seconds=MODEL_LATENCY_SECONDS)
     began = time.perf_counter()
-    with AgentExecutionLogger(place.db, task=TASK, work_dir=folder) as log:
-        log.log_message(TASK, sender="user")
-        for turn in TURNS:
-            _play(log, turn, folder, say)
-        log.finish(outcome="success")
-        run_id = log.run_id
+    with _told(place, say), capture(TASK, db=place.db, work_dir=folder) as run:
+        verdict = asyncio.run(work(TASK, agents, watch=run.instrument))
+        run.mark("success", reason=f"the reviewer approved: {verdict}")
     seconds = time.perf_counter() - began
     calls = f"{len(TURNS)} model calls of {MODEL_LATENCY_SECONDS} s"
-    say(f"   {seconds:.1f} s with {calls} (scripted; the code is real)")
-    return run_id, seconds
+    say(f"   {seconds:.1f} s with {calls} (scripted; the team, its tools and the code are real)")
+    return run.id, seconds
 
 
-def _play(log: AgentExecutionLogger, turn: Turn, folder: Path, say: Say) -> None:
-    time.sleep(MODEL_LATENCY_SECONDS)
-    log.log_agent_reply(
-        turn.agent, turn.text, reasoning=turn.reasoning, duration_seconds=MODEL_LATENCY_SECONDS
-    )
-    say(f"   {turn.agent:9} {turn.text}")
-    if turn.code:
-        outcome = run_code(
-            turn.code, language="python", work_dir=folder, timeout_seconds=CODE_TIMEOUT_SECONDS
-        )
-        log.log_code_execution(
-            turn.code, {"exit_code": outcome.exit_code, "output": outcome.output}, agent=turn.agent,
-            duration_seconds=outcome.duration_seconds,
-        )  # fmt: skip
-        last = (outcome.output.strip().splitlines() or [""])[-1]
-        say(f"             → exit code {outcome.exit_code}: {last}")
-    if turn.hands_to:
-        log.log_agent_transition(turn.agent, turn.hands_to, turn.why)
+@contextmanager
+def _told(place: _Place, say: Say) -> Iterator[None]:
+    """Tell what happens while it happens, as any other process that follows the file could."""
+    over = threading.Event()
+
+    def tell(notice: Mapping[str, Json]) -> None:
+        name, data = notice["event"], notice["data"]
+        if name == "RUN_ENDED":
+            over.set()
+        elif name == "AGENT_MESSAGE" and data["role"] == "assistant" and data["content"]:
+            say(f"   {data['agent']:9} {data['content']}")
+        elif name == "CODE_EXECUTED":
+            last = (data["output"] or "").strip().splitlines() or [""]
+            say(f"             → exit code {data['exit_code']}: {last[-1]}")
+
+    with open_workspace(place.db) as workspace:
+        telling = workspace.events.subscribe(tell)
+        try:
+            yield
+            over.wait(LAST_WORDS_SECONDS)
+        finally:
+            telling.close()
 
 
 def _extract(workspace: Workspace, run_id: str, say: Say) -> ExtractionReport:

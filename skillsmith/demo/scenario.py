@@ -7,6 +7,7 @@ are written, the first attempt at cleaning fails on the data as it is, and a fil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 TASK = (
     "Analyse sales_east.csv: drop broken orders, duplicates and quantities above 500, compute the revenue"
@@ -103,6 +104,14 @@ print(f"drew {len(months)} bars")
 """
 
 
+ROLES = {
+    "planner": "You plan the work of a team of two: an engineer and a reviewer.",
+    "engineer": "You do the work in Python with run_code; all files are in the current folder.",
+    "reviewer": "You look at what the engineer made: send_back with the reason, or approve.",
+}
+"""The agents in the order of their work, and what each is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One answer of the scripted model.
@@ -111,50 +120,70 @@ class Turn:
         agent: Who says it.
         reasoning: What it thinks.
         text: What it says.
-        code: Python to execute afterwards, if any.
-        hands_to: Who is next.
-        why: Why it hands over.
+        tool: Which tool it calls, if any.
+        arguments: With what.
     """
 
     agent: str
     reasoning: str
     text: str
-    hands_to: str | None = None
-    why: str = ""
-    code: str | None = None
+    tool: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def call_id(self) -> str:
+        """An id for its tool call, as a provider would give one."""
+        return f"call_{crc32(repr((self.agent, self.text, self.arguments)).encode()):08x}"
+
+
+def _runs(code: str) -> tuple[tuple[str, str], ...]:
+    return (("code", code), ("language", "python"))
 
 
 TURNS = (
     Turn(
         "planner",
-        "Four parts: load and clean, compute, plot. Cleaning first, the rest depends on it.",
+        "Four parts: load, clean, compute, plot. Cleaning first, the rest depends on it.",
         "Plan: 1. clean the orders into clean.csv  2. revenue by month into monthly.csv  3. bar chart",
-        "engineer", "the plan is ready",
     ),
-    Turn("engineer", "A first look: count orders and pieces.", "Let me load the file.", code=FIRST_CLEANING),
+    Turn(
+        "engineer", "A first look: count orders and pieces.", "Let me load the file.",
+        "run_code", _runs(FIRST_CLEANING),
+    ),
     Turn(
         "engineer",
         "The file has quantities that are no numbers. Only rows with digits and a price can be used.",
         "Some quantities are broken; I keep the rows that can be read.",
-        "reviewer", "clean.csv is written", SECOND_CLEANING,
+        "run_code", _runs(SECOND_CLEANING),
     ),
+    Turn("engineer", "Let the reviewer see it before the rest.", "clean.csv is written."),
     Turn(
         "reviewer",
         "Duplicates and the quantities above 500 are still in clean.csv.",
         "clean.csv still has duplicates and quantities above 500.",
-        "engineer", "the cleaning is not complete",
+        "send_back", (("why", "the cleaning is not complete"),),
     ),
+    Turn("reviewer", "The engineer knows what to do.", "Please clean again; then go on with the plan."),
     Turn(
         "engineer",
         "Clean again from the source: digits, a price, at most 500, each order once.",
-        "I clean again from the source.", code=THIRD_CLEANING,
+        "I clean again from the source.",
+        "run_code", _runs(THIRD_CLEANING),
     ),
-    Turn("engineer", "Sum quantity times price by month.", "Now the revenue of each month.", code=COMPUTING),
     Turn(
-        "engineer",
-        "Bars with Pillow, one a month, the amount above it.",
-        "And the chart.",
-        "reviewer", "all files are written", PLOTTING,
+        "engineer", "Sum quantity times price by month.", "Now the revenue of each month.",
+        "run_code", _runs(COMPUTING),
     ),
-    Turn("reviewer", "monthly.csv and revenue.png are there and look right.", "Approved: the task is done."),
+    Turn(
+        "engineer", "Bars with Pillow, one a month, the amount above it.", "And the chart.",
+        "run_code", _runs(PLOTTING),
+    ),
+    Turn("engineer", "All three files are there.", "clean.csv, monthly.csv and revenue.png are written."),
+    Turn(
+        "reviewer",
+        "monthly.csv and revenue.png are there and look right.",
+        "The files are right.",
+        "approve", (("summary", "the files are there and look right"),),
+    ),
+    Turn("reviewer", "Nothing is left to do.", "Approved: the task is done."),
 )  # fmt: skip
