@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 SCHEMA = """
--- Settings of this file: full-text watermark, embedding model and dimension.
+-- Settings of this file: full-text watermark, embedding model and dimension, versions found free of secrets.
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -246,6 +246,7 @@ CREATE TABLE adaptations (
   before TEXT,                        -- JSON
   after TEXT,                         -- JSON
   reason TEXT NOT NULL DEFAULT '',
+  evidence TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (execution, ordinal)
 ) WITHOUT ROWID;
 CREATE TABLE checkpoints (
@@ -309,7 +310,14 @@ def statements(script: str) -> list[str]:
     return [part.strip() for part in re.split(r";[ \t]*\n", script) if part.strip()]
 
 
-MIGRATIONS = (("m001_initial", _m001_initial),)
+def _m002_evidence(db: Any) -> None:
+    """Give adaptations their evidence; a new file has the column already."""
+    columns = {row[1] for row in db.conn.execute("PRAGMA table_info(adaptations)")}
+    if "evidence" not in columns:
+        db.conn.execute("ALTER TABLE adaptations ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'")
+
+
+MIGRATIONS = (("m001_initial", _m001_initial), ("m002_evidence", _m002_evidence))
 """Name and function in order; the function gets a ``sqlite_utils.Database``."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

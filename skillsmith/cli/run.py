@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.documents import adaptation_document
 from skillsmith.cli.match import ConfidenceOption, inputs_line
 from skillsmith.cli.plan import show_plan
+from skillsmith.cli.run_care import confirm_skill
+from skillsmith.cli.run_inputs import ask_missing
+from skillsmith.cli.run_result import show_skill, skill_document
+from skillsmith.cli.run_team import MAX_TURNS, Model, TeamTask, may_ask, run_team
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import duration, money, share, short_id, value_text
-from skillsmith.errors import ExitCode, NoMatchError, UsageError
+from skillsmith.cli.text import share
+from skillsmith.errors import ExitCode, NoMatchError, SkillsmithError, UsageError
 from skillsmith.models import Json, Match, Skill, ToolSource
-from skillsmith.output import Output, clean, shorten
+from skillsmith.output import clean
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,32 +52,60 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="An input's value; may be repeated.")
 ]
 ToolsOption = Annotated[
-    str | None, typer.Option("--tools", metavar="MODULE", help="Where tools are: package.module or file.py.")
+    list[str] | None,
+    typer.Option(
+        "--tools",
+        metavar="MODULE",
+        help="Where tools are: package.module, file.py or mcp:COMMAND; repeatable.",
+    ),
 ]
 WorkdirOption = Annotated[
     Path | None,
     typer.Option("--workdir", metavar="D", help="Folder to work in; else a new one in ./skillsmith-runs."),
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="A step that may fail fails the skill, too.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="A step that may fail fails the skill; no agents take over.")
+]
 NoAdaptOption = Annotated[
     bool, typer.Option("--no-adapt", help="Keep recorded values of inputs whatever the task says.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print exactly what would run.")]
 AgreeOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="Run the skill that was found without asking.")
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask: run the skill found, call what writes, let agents work."),
 ]
 ResumeOption = Annotated[
     str | None, typer.Option("--resume", metavar="ID", help="Go on with an execution that broke off.")
 ]
-
-
-_WITHOUT_SKILL = "name one with --use-skill, or extract one; agents for such tasks come in a later version"
+CreateOption = Annotated[
+    bool, typer.Option("--create-skill", help="Make a skill of what a team of agents did.")
+]
+SkillNameOption = Annotated[
+    str | None, typer.Option("--skill-name", metavar="N", help="Its name; else told from what it does.")
+]
+TeamOption = Annotated[
+    str | None,
+    typer.Option(
+        "--team", metavar="FACTORY", help="Your own agents: package.module:factory or file.py:factory."
+    ),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Instead of $SKILLSMITH_MODEL.")
+]
+MaxCostOption = Annotated[
+    float | None, typer.Option("--max-cost", metavar="USD", help="Stop before a model call beyond this cost.")
+]
+MaxTurnsOption = Annotated[
+    int | None,
+    typer.Option("--max-turns", metavar="N", help=f"Stop after this many model calls; else {MAX_TURNS}."),
+]
 
 
 @command(
     "skillsmith run 'cancel reservation EHGLP3 for user emma_kim_9957' --tools airline.tools",
     "skillsmith run 'plot it' --use-skill plot_spectrum --set input_path=new.csv --workdir out",
     "skillsmith run 'plot the spectrum of new.csv' --dry-run --json",
+    "skillsmith run 'sum up sales.csv by month' --yes --max-cost 0.50 --create-skill --skill-name monthly",
 )
 def run(
     session: Session,
@@ -89,33 +121,84 @@ def run(
     dry_run: DryRunOption = False,
     yes: AgreeOption = False,
     resume: ResumeOption = None,
+    create_skill: CreateOption = False,
+    skill_name: SkillNameOption = None,
+    team: TeamOption = None,
+    model: ModelOption = None,
+    max_cost: MaxCostOption = None,
+    max_turns: MaxTurnsOption = None,
     min_confidence: ConfidenceOption = None,
 ) -> ExitCode:
     """Do a task with the skill that fits it, or with the one that is named.
 
-    A skill that was found, not named, is run only when you agree: on the terminal, or by --yes. When none
-    fits, the reason is printed and the exit code is 4.
+    You are asked before a skill that was found is run, and before tools are called that can change things.
+    When no skill fits, or the skill fails, agents do the task if you agree and a model is configured; else
+    the reason is printed, and when none fits the exit code is 4.
     """
-    with session.open() as workspace:
+    with session.open(create=may_ask(model, team)) as workspace, _opened(tools) as source:
+        asked = Model(workspace, name=model, max_cost=max_cost, max_turns=max_turns)
         choice = _choose(workspace, task, use_skill, resume, no_match=no_match, min_confidence=min_confidence)
-        context = {
-            "task": choice.task,
-            "inputs": _inputs(settings or (), choice.skill),
-            "confidence": choice.confidence,
-        }
-        executor = workspace.executor(tools=_tools(tools), work_dir=workdir)
-        if dry_run:
+        by_team = TeamTask(
+            text=task or "", why=choice if isinstance(choice, str) else "", own=team, tools=source,
+            work_dir=workdir, create=create_skill or skill_name is not None, skill_name=skill_name, yes=yes,
+        )  # fmt: skip
+        if isinstance(choice, str):
+            if dry_run:
+                raise NoMatchError(choice, hint="only skills can be looked at with --dry-run")
+            return run_team(session, workspace, asked, by_team)
+        executor = workspace.executor(tools=source, work_dir=workdir, agents=asked.agents)
+        context = _context(workspace, choice, settings or (), resume)
+        if dry_run or not yes:
             plan = executor.plan(choice.skill, context, allow_adaptation=not no_adapt)
-            session.out.document(plan, lambda: show_plan(session.out, plan))
-            return ExitCode.OK
-        if choice.match is not None:
-            session.confirm(_question(choice), yes=yes)
+            if dry_run:
+                return _show_plan(session, plan)
+            answers = ask_missing(session, choice.skill, plan)
+            if answers:
+                context["inputs"] = {**context["inputs"], **answers}
+                plan = executor.plan(choice.skill, context, allow_adaptation=not no_adapt)
+            confirm_skill(session, plan, source, question=_question(choice))
         result = executor.execute_skill(
             choice.skill, context, not no_adapt, strict, resume=resume, callbacks=_callbacks(session)
         )
-    document = _document(result, choice)
-    session.out.document(document, lambda: _show(session.out, document))
+        return _told(session, workspace, asked, by_team, result, strict=strict)
+
+
+def _show_plan(session: Session, plan: dict[str, Json]) -> ExitCode:
+    session.out.document(plan, lambda: show_plan(session.out, plan))
+    return ExitCode.OK
+
+
+def _told(
+    session: Session,
+    workspace: Workspace,
+    model: Model,
+    by_team: TeamTask,
+    result: ExecutionResult,
+    *,
+    strict: bool,
+) -> ExitCode:
+    """Print what a skill did, or let agents take over where it failed."""
+    document = skill_document(result)
+    if not result.success and _may_fall_back(session, model, by_team, strict=strict):
+        why = f"skill {result.skill_used} failed: {result.error}"
+        try:
+            return run_team(session, workspace, model, replace(by_team, why=why, failed=document))
+        except SkillsmithError as error:  # no team, or no yes: what the skill did is told all the same
+            session.out.warn(str(error))
+    if by_team.create and result.success:
+        session.out.note("a skill did it: no further one is made")
+    session.out.document(document, lambda: show_skill(session.out, document))
     return ExitCode.OK if result.success else ExitCode.FAILED
+
+
+def _may_fall_back(session: Session, model: Model, task: TeamTask, *, strict: bool) -> bool:
+    """Whether agents may do what a skill failed at."""
+    if strict or not task.text or (task.own is None and model.agents is None):
+        return False
+    if task.yes or session.interactive:
+        return True
+    session.out.note("with --yes, agents would take over now")
+    return False
 
 
 def _choose(
@@ -126,12 +209,8 @@ def _choose(
     *,
     no_match: bool,
     min_confidence: float | None,
-) -> _Choice:
-    """Return the skill that was named, that an execution used, or that fits.
-
-    Raises:
-        NoMatchError: None fits, or none was to be looked for.
-    """
+) -> _Choice | str:
+    """Return the skill that was named, that an execution used, or that fits; else why there is none."""
     if resume is not None:
         execution = workspace.ledger.get(resume)
         skill = workspace.skills.get(f"{execution.skill}@{execution.version}")
@@ -141,15 +220,32 @@ def _choose(
     if not task:
         raise UsageError("no task is given", hint="say what is to be done, or name a skill with --use-skill")
     if no_match:
-        raise NoMatchError("no skill was to be looked for", hint=_WITHOUT_SKILL)
+        return "no skill was to be looked for"
     result = workspace.matcher.match(task, top_k=1, min_confidence=min_confidence)
     if result.abstained or not result.matches:
-        raise NoMatchError(
-            f"no skill fits: {result.reason}",
-            hint=_WITHOUT_SKILL,
-        )
+        return f"no skill fits: {result.reason}"
     found = result.matches[0]
     return _Choice(skill=workspace.skills.get(f"{found.name}@{found.version}"), task=task, match=found)
+
+
+def _context(
+    workspace: Workspace, choice: _Choice, settings: Sequence[str], resume: str | None
+) -> dict[str, Json]:
+    """Return the task with its inputs; of an execution that goes on, those that it has.
+
+    Raises:
+        UsageError: A setting makes no sense, or the execution cannot go on.
+    """
+    if resume is not None:
+        from skillsmith.library.resumption import refuse_resume  # noqa: PLC0415  (the executor loads it too)
+
+        execution = workspace.ledger.get(resume)
+        refuse_resume(execution, choice.skill)  # before anything is asked
+        inputs = {name: value for name, value in execution.inputs.items() if value is not None}
+        return {"task": "", "inputs": inputs, "confidence": None}
+    inputs = _inputs(settings, choice.skill)
+    reason = choice.match.reason if choice.match else None
+    return {"task": choice.task, "inputs": inputs, "confidence": choice.confidence, "reason": reason}
 
 
 def _inputs(settings: Sequence[str], skill: Skill) -> dict[str, Json]:
@@ -158,12 +254,16 @@ def _inputs(settings: Sequence[str], skill: Skill) -> dict[str, Json]:
     return parse_settings(settings, skill)
 
 
-def _tools(source: str | None) -> ToolSource | None:
-    if source is None:
-        return None
-    from skillsmith.library.tools import module_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
+@contextmanager
+def _opened(sources: Sequence[str] | None) -> Iterator[ToolSource | None]:
+    """Open the tools for as long as they are needed; MCP servers run that long."""
+    if not sources:
+        yield None
+        return
+    from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
 
-    return module_tools(source)
+    with open_tools(*sources) as tools:
+        yield tools
 
 
 def _callbacks(session: Session) -> ExecutionCallbacks:
@@ -182,56 +282,9 @@ def _callbacks(session: Session) -> ExecutionCallbacks:
 
 
 def _question(choice: _Choice) -> str:
+    """Return what is asked before a skill is run that was found, not named."""
     found = choice.match
-    assert found is not None
+    if found is None:
+        return ""
     inputs = f" with {inputs_line(found.inputs)}" if found.inputs else ""
     return f"run {found.name}@{found.version} ({share(found.confidence)} confident){inputs}?"
-
-
-def _document(result: ExecutionResult, choice: _Choice) -> dict[str, Json]:
-    return {
-        "run_id": result.run_id,
-        "execution_id": result.execution_id,
-        "skill_used": choice.skill.name,
-        "version": choice.skill.version,
-        "confidence": choice.confidence,
-        "success": result.success,
-        "adapted": bool(result.adaptations),
-        "adaptations": [adaptation_document(adaptation) for adaptation in result.adaptations],
-        "outputs": dict(result.outputs),
-        "artifacts": list(result.artifacts),
-        "duration_seconds": result.duration_seconds,
-        "cost_usd": result.cost_usd,
-        "error": result.error,
-        "work_dir": result.work_dir,
-        "nodes": [{"id": node.node_id, "status": node.status, "error": node.error} for node in result.nodes],
-    }
-
-
-def _adaptation_line(adaptation: Mapping[str, Json]) -> str:
-    what = adaptation["type"].replace("_", " ")
-    if adaptation["type"] == "parameter_change":
-        before, after = (shorten(value_text(adaptation[key]), 60) for key in ("before", "after"))
-        what = f"{before} → {after}"
-    reason = f" ({adaptation['reason']})" if adaptation["reason"] else ""
-    return f"{adaptation['target']}: {what}{reason}"
-
-
-def _show(out: Output, document: dict[str, Json]) -> None:
-    success = document["success"]
-    out.line(
-        f"{document['skill_used']}@{document['version']} {'succeeded' if success else 'failed'}"
-        f" in {duration(document['duration_seconds'])} {money(document['cost_usd'])}".rstrip(),
-        style="green" if success else "bold red",
-    )
-    if document["error"]:
-        out.line(document["error"], style="red")
-    for name, value in document["outputs"].items():
-        out.line(f"{name} = {value_text(value)}")
-    for path in document["artifacts"]:
-        out.line(f"made {Path(document['work_dir'] or '') / path}")
-    for adaptation in document["adaptations"]:
-        out.line(f"adapted {_adaptation_line(adaptation)}", style="yellow")
-    out.line(
-        f"execution {short_id(document['execution_id'])}, run {short_id(document['run_id'])}", style="dim"
-    )

@@ -182,7 +182,7 @@ def _bodies(event: Mapping[str, Json]) -> list[tuple[str, str, str | None]]:
         ("", tool.get("result"), None),
         ("error: ", tool.get("error"), None),
     ]
-    if event["kind"] in ("context", "error", "raw") and event.get("data"):
+    if event["kind"] in ("context", "error", "skill", "raw") and event.get("data"):
         found.append(("", value_text(event["data"]), None))
     return [(label, text, language) for label, text, language in found if text]
 

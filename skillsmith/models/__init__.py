@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         Between,
         Binding,
         Constant,
+        Each,
         FromInput,
+        FromItem,
         FromNode,
         ListOf,
         ObjectOf,
@@ -25,7 +27,16 @@ if TYPE_CHECKING:
         Where,
     )
     from skillsmith.models.executions import Adaptation, Execution, NodeResult
-    from skillsmith.models.protocols import AgentRunner, Embedder, ToolSource
+    from skillsmith.models.protocols import (
+        AgentError,
+        AgentReply,
+        AgentRunner,
+        AgentTask,
+        BudgetError,
+        DescribedTools,
+        Embedder,
+        ToolSource,
+    )
     from skillsmith.models.runs import (
         CodeUse,
         Event,
@@ -64,14 +75,14 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "bindings": """
-        Between Binding Constant FromInput FromNode ListOf ObjectOf PathStep
-        Text Where
+        Between Binding Constant Each FromInput FromItem FromNode ListOf ObjectOf
+        PathStep Text Where
     """,
     "executions": """
         Adaptation Execution NodeResult
     """,
     "protocols": """
-        AgentRunner Embedder ToolSource
+        AgentError AgentReply AgentRunner AgentTask BudgetError DescribedTools Embedder ToolSource
     """,
     "runs": """
         CodeUse Event EventKind FileSnapshot FileVersion Json Outcome Problem
@@ -87,11 +98,17 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 __all__ = [
     "Adaptation",
+    "AgentError",
+    "AgentReply",
     "AgentRunner",
+    "AgentTask",
     "Between",
     "Binding",
+    "BudgetError",
     "CodeUse",
     "Constant",
+    "DescribedTools",
+    "Each",
     "Effect",
     "Embedder",
     "Event",
@@ -101,6 +118,7 @@ __all__ = [
     "FileUse",
     "FileVersion",
     "FromInput",
+    "FromItem",
     "FromNode",
     "Json",
     "ListOf",

@@ -76,4 +76,20 @@ class ObjectOf:
     fields: tuple[tuple[str, Binding], ...]
 
 
-Binding: TypeAlias = "Constant | FromInput | FromNode | Text | ListOf | ObjectOf"
+@dataclass(frozen=True, slots=True)
+class FromItem:
+    """A part of the item that a loop is at: of a node with ``for_each``, or of the nearest ``Each``."""
+
+    path: tuple[PathStep, ...] = ()
+    cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A list made of another list: ``value`` once for each of ``items``, in their order."""
+
+    items: Binding
+    value: Binding
+
+
+Binding: TypeAlias = "Constant | FromInput | FromNode | FromItem | Text | ListOf | ObjectOf | Each"

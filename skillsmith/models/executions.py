@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from skillsmith.models.runs import Json
@@ -20,6 +20,7 @@ class Adaptation:
         before: What the skill says.
         after: What was done (a unified diff for code).
         reason: Why.
+        evidence: What shows it: the error before, the exit code after, how often it was tried.
     """
 
     type: str
@@ -27,6 +28,7 @@ class Adaptation:
     before: Json = None
     after: Json = None
     reason: str = ""
+    evidence: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ Json: TypeAlias = Any
 
 EventKind = Literal[
     "agent_start", "message", "reasoning", "tool_call", "tool_result", "code", "code_result",
-    "transition", "context", "artifact", "llm_call", "error", "raw",
+    "transition", "context", "artifact", "llm_call", "error", "skill", "raw",
 ]  # fmt: skip
 Outcome = Literal["success", "failure", "unknown"]
 RunStatus = Literal["running", "completed", "failed", "interrupted"]
@@ -73,7 +73,8 @@ class Event:
         reasoning: What the agent thought before it, where the model said so.
         tool: For tool_call and tool_result.
         code: For code and code_result.
-        data: Everything else that the kind has, as JSON: context snapshot, error type, model, raw record.
+        data: Everything else that the kind has, as JSON: context snapshot, error type, model, raw record;
+            for a skill event {"event": "SKILL_EXECUTION_START", …}, the name and facts that listeners get.
         duration_seconds: How long it took.
         tokens_in: Prompt tokens it used.
         tokens_out: Completion tokens it used.
@@ -104,7 +105,8 @@ class Event:
 class FileSnapshot:
     """A file that a log or a tracker saw: path in the work folder, content and the agent that made it.
 
-    ``agent`` None means that it was there before the run began.
+    ``agent`` None means that it was there before the run began. ``digest`` and ``size`` (bytes) stand for
+    content that is too large to keep; ``content`` is empty then.
     """
 
     path: str
@@ -112,6 +114,8 @@ class FileSnapshot:
     agent: str | None = None
     at: float | None = None
     seq: int | None = None
+    digest: str | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ class Node:
         template: The code (``code``), prompt (``agent``), question (``approval``) or expression (``check``).
         bindings: For a template: variable name → where its value comes from, when it is not an input of
             the same name.
+        for_each: A list; the node (kinds ``tool``, ``code`` and ``agent``) is done once for each item, in
+            order, its bindings read the item with ``FromItem``, and its result is the list of what each gave.
         reads: Files it needs (kind ``code``).
         writes: Files it makes (kind ``code``).
         after: Ids of nodes that must be done before.
@@ -94,6 +96,9 @@ class Node:
         optional: A failure does not fail the skill.
         timeout_seconds: Wall clock limit.
         retries: How often a failure is tried again.
+        repeatable: Whether it may be done twice without harm; then it is not asked about when an execution
+            that stopped inside it is resumed.
+        output_schema: JSON Schema of its result; None: any.
         source_seqs: Sequence numbers of the events in the source run.
     """
 
@@ -107,6 +112,7 @@ class Node:
     language: str | None = None
     template: Template | None = None
     bindings: Mapping[str, Binding] = field(default_factory=dict)
+    for_each: Binding | None = None
     reads: tuple[FileUse, ...] = ()
     writes: tuple[FileUse, ...] = ()
     after: tuple[str, ...] = ()
@@ -114,6 +120,8 @@ class Node:
     optional: bool = False
     timeout_seconds: float | None = None
     retries: int = 0
+    repeatable: bool = False
+    output_schema: Json = None
     source_seqs: tuple[int, ...] = ()
 
 
