@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli_process import Cli, code_skill, fill, tool_skill
+
+from skillsmith.library.skill_folder import folder_hash, read_files
 
 
 @pytest.fixture
@@ -124,3 +128,89 @@ def test_sync_goes_both_ways_and_says_what_moved(cli: Cli, other: Cli, tmp_path:
     taken = other.json("sync", folder)
     assert taken["written"] == []
     assert sorted(taken["imported"]) == sorted(taken["quarantined"]) == ["cancel_order@1", "write_greeting@1"]
+
+
+def test_export_to_where_agents_look(cli: Cli, other: Cli) -> None:
+    """``--to`` writes SKILL.md folders into the project and their digests into its lock file."""
+    (cli.folder / "skills-lock.json").write_text(
+        '{"version": 1, "kept": 1, "skills": {"x": {"source": "a/b", "sourceType": "github"}}}'
+    )
+    for place in ("agents", "claude"):
+        written = cli.json("export", "--all", "--to", place)["written"]
+        folder = cli.folder / f".{place}" / "skills"
+        assert [cli.folder / path for path in written] == [folder / "cancel-order", folder / "write-greeting"]
+    lock = json.loads((cli.folder / "skills-lock.json").read_text())
+    assert (lock["kept"], sorted(lock["skills"])) == (1, ["cancel-order", "write-greeting", "x"])
+    entry = lock["skills"]["write-greeting"]
+    assert entry["computedHash"] == folder_hash(read_files(folder / "write-greeting"))
+    assert (entry["sourceType"], entry["skillsmith"]) == ("local", "write_greeting@1")
+    assert cli.json("verify", folder)["problems"] == []
+    taken = other.json("import", folder)
+    assert taken["quarantined"] == ["cancel_order@1", "write_greeting@1"]
+    shutil.rmtree(cli.folder / ".agents")
+    (folder / "write-greeting/scripts/n1.py").write_text("print(1)")
+    problems = cli("verify", folder, "--json").document["problems"]
+    assert any("it was changed since" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("words", [
+    (), ("--to", "nowhere"), ("--to", "agents", "-o", "x"), ("--to", "agents", "--format", "json"),
+    ("-o", "x", "--format", "yaml"), ("-o", "x", "--dialect", "klingon"),
+])  # fmt: skip
+def test_where_and_how_to_export_must_be_clear(cli: Cli, words: tuple[str, ...]) -> None:
+    """Options that say nothing, too much or nonsense are answered with exit code 2 and one line."""
+    result = cli.inside("export", "--all", *words)
+    assert (result.code, result.stderr.count("\n")) == (2, 1)
+
+
+def test_a_damaged_lock_file_stops_the_export(cli: Cli) -> None:
+    """What others wrote into it is not lost; nothing is written."""
+    (cli.folder / "skills-lock.json").write_text("{")
+    result = cli("export", "--all", "--to", "agents")
+    assert (result.code, result.stderr.count("\n")) == (5, 1)
+    assert not list((cli.folder / ".agents/skills").iterdir())
+
+
+def test_a_prose_skill_goes_to_an_agent(other: Cli) -> None:
+    """A SKILL.md from elsewhere is found for its task; without a model, running it says what is missing."""
+    folder = other.folder / "tree" / "make-gif"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text(
+        "---\nname: make-gif\ndescription: Make animated GIFs.\n---\nUse pillow.\n"
+    )
+    (other.folder / "tree" / "bad").mkdir()
+    (other.folder / "tree" / "bad" / "SKILL.md").write_text("---\nname: bad\n---\n")
+    result = other("import", other.folder / "tree", "--json")
+    assert (result.code, result.document["imported"], result.document["quarantined"]) == (
+        5,
+        ["make-gif@1"],
+        [],
+    )
+    assert "no description" in result.document["problems"][0]["reason"]
+    assert "Use pillow." in other("show", "make-gif").stdout
+    assert other.json("match", "animated gifs", "--min-confidence", "0")["matches"][0]["name"] == "make-gif"
+    words = ("run", "Dance", "--use-skill", "make-gif", "--set", "task=Dance", "--json")
+    plan = other.json(*words[:-1], "--dry-run")
+    assert "Dance" in json.dumps(plan)
+    result = other(*words, "--yes")
+    assert result.code == 1
+    assert "no agent can run them" in result.error["message"]
+
+
+def test_sync_refuses_what_both_changed(cli: Cli, other: Cli, tmp_path: Path) -> None:
+    """The exit code is 5, the line names the step and both ways on; merged skills are told."""
+    folder = tmp_path / "git"
+    cli.json("sync", folder)
+    other.json("sync", folder)
+    other.json("trust", "cancel_order")
+    first, second = tool_skill().nodes
+    fill(cli, replace(tool_skill(), nodes=(replace(first, title="one"), second)))
+    cli.json("sync", folder)
+    fill(other, replace(tool_skill(), nodes=(first, replace(second, title="two"))))
+    assert other.json("sync", folder)["merged"] == ["cancel_order@4"]
+    fill(cli, replace(tool_skill(), nodes=(replace(first, title="other"), second)))
+    fill(other, replace(tool_skill(), nodes=(replace(first, title="another"), second)))
+    assert cli.json("sync", folder)["merged"]
+    result = other("sync", folder)
+    assert result.code == 5
+    assert "node n1 was changed differently on both sides; both are kept" in result.stderr
