@@ -7,7 +7,7 @@ one row (``select`` finds them) and ``differences`` with the row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -116,12 +116,87 @@ def _session(run: RunLike) -> str | None:
     return named
 
 
+def facts_cmbagent(runs: Sequence[Stored]) -> dict[str, Any]:
+    """Return the facts of a notebook, which may hold several runs."""
+    if not runs:
+        raise ValueError("no run stands for the notebook")
+    events = [event for _, events in runs for event in events]
+    printed = [(event, (event.data or {}).get("printed_as")) for event in events]
+    speakers = [event.agent for event, how in printed if how == "Message from"]
+    called = [event.recipient for event, how in printed if how == "Calling"]
+    rows = [cost_row(event) for event in events if event.kind == "llm_call"]
+    return {
+        "outcome": _common(run.outcome for run, _ in runs),
+        "n_code_cells": _common(run.metadata["code_cells"] for run, _ in runs),
+        "n_outputs": _common(run.metadata["outputs"] for run, _ in runs),
+        "n_message_headers": len(speakers),
+        "speakers": sorted({str(speaker) for speaker in speakers}),
+        "n_calling": len(called),
+        "calling_sequence": called,
+        "removed_image_chars": sum(_picture_characters(event) for event in events),
+        "n_cost_rows": len(rows),
+        "cost_rows": rows,
+    }
+
+
+def cost_row(event: Event) -> dict[str, Any]:
+    """Return a model call as a row of a cost table, its numbers as numbers."""
+    data, tokens_in, tokens_out = event.data or {}, event.tokens_in or 0, event.tokens_out or 0
+    row = {
+        "Model": data.get("model"), "agent": data.get("agent"), "Cost": event.cost_usd,
+        "Prompt Tokens": event.tokens_in, "Completion Tokens": event.tokens_out,
+        "Total Tokens": data.get("total_tokens", tokens_in + tokens_out),
+    }  # fmt: skip
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _picture_characters(event: Event) -> int:
+    """Return the size of the pictures that a raw event notes: its own, and those of a kept cell's outputs."""
+    data = event.data or {}
+    shown = [data, *(one for output in data.get("outputs", ()) for one in output.get("shown", ()))]
+    return sum(one["characters"] for one in shown if str(one.get("media_type")).startswith("image/"))
+
+
+def facts_exchanges(run: RunLike, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the facts of recorded provider traffic."""
+    sent = [event.data for event in events if event.data and "uri" in event.data]
+    return {
+        "outcome": run.outcome,
+        "n_exchanges": len(sent),
+        "uris": sorted({data["uri"] for data in sent}),
+        "statuses": [data.get("status") for data in sent],
+    }
+
+
+def facts_reflexion(run: RunLike, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the facts of a coding run."""
+    written = [event.content or "" for event in events if event.role == "assistant"]
+    return {
+        "selector": {"task_id": run.metadata["task_id"]},
+        "outcome": run.outcome,
+        "n_reflections": sum(event.kind == "reasoning" for event in events),
+        "solution_chars": len(written[-1]) if written else 0,
+    }
+
+
+def _common(values: Iterable[Any]) -> Any:
+    """Return what all runs of a row agree on, all values when they do not."""
+    found = list(dict.fromkeys(values))
+    return found[0] if len(found) == 1 else found
+
+
 _SINGLE: Mapping[str, Callable[[RunLike, Sequence[Event]], dict[str, Any]]] = {
     "tau_airline": facts_tau,
     "who_and_when": facts_who_and_when,
     "swe_agent": facts_swe_agent,
+    "provider_exchanges": facts_exchanges,
+    "humaneval_reflexion": facts_reflexion,
 }
-SOURCES = (*_SINGLE, "claude_code")
+_SEVERAL: Mapping[str, Callable[[Sequence[Stored]], dict[str, Any]]] = {
+    "claude_code": facts_claude_code,
+    "cmbagent_notebooks": facts_cmbagent,
+}
+SOURCES = (*_SINGLE, *_SEVERAL)
 """Sources of ``expected.jsonl`` whose facts can be computed."""
 
 
@@ -145,13 +220,13 @@ def facts(source: str, runs: Sequence[Stored]) -> dict[str, Any]:
 
     Args:
         source: One of SOURCES.
-        runs: One run; for ``claude_code`` all sessions of the file.
+        runs: One run; for ``claude_code`` and ``cmbagent_notebooks`` all runs of the file.
 
     Raises:
         ValueError: The row should be about one run and there are several or none.
     """
-    if source == "claude_code":
-        return facts_claude_code(runs)
+    if source in _SEVERAL:
+        return _SEVERAL[source](runs)
     if len(runs) != 1:
         raise ValueError(f"{len(runs)} runs stand for one row of {source}")
     return _SINGLE[source](*runs[0])
@@ -160,9 +235,25 @@ def facts(source: str, runs: Sequence[Stored]) -> dict[str, Any]:
 def differences(row: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yield key, expected and computed value of every fact that differs, explained or not."""
     for key, value in got.items():
-        expected = sorted(row[key]) if key == "sessions" else row.get(key)
+        expected = _FORMS.get(key, _as_it_is)(row.get(key))
         if expected != value:
             yield key, expected, value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _numeric_rows(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Return cost rows with numbers for their texts."""
+    return [
+        {key: value if key in ("Model", "agent") else float(value) for key, value in row.items()}
+        for row in rows
+    ]
+
+
+_FORMS: Mapping[str, Callable[[Any], Any]] = {"sessions": sorted, "cost_rows": _numeric_rows}
+"""Facts that are compared in another form than they stand in ``expected.jsonl``."""
 
 
 def explain(source: str, key: str, expected: Any, got: Any) -> str | None:

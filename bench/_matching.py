@@ -15,7 +15,7 @@ import random
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def _load_intents(folder: Path, known: int) -> LabelledSet:
         lines = [(row["text"], row["category"]) for row in csv.DictReader(file)]
     random.Random(known).shuffle(lines)
     examples: dict[str, list[str]] = {category: [] for _, category in sorted(lines)}
-    queries = []
+    queries = list[Query]()
     for text, category in lines:
         if len(examples[category]) < known:
             examples[category].append(text)
@@ -146,7 +146,7 @@ class Remembering:
 class Library:
     """A set's skills in a file of their own, as the product stores them."""
 
-    def __init__(self, path: Path, skills: Sequence[Skill], embedder: Embedder | None) -> None:
+    def __init__(self, path: Path, skills: Iterable[Skill], embedder: Embedder | None) -> None:
         self.db = Database(path)
         self.skills = SkillRepository(self.db)
         self.vectors = VectorIndex(self.db, embedder)
@@ -185,6 +185,11 @@ class Library:
 
 
 METRICS = ("hit@1", "recall@5", "ndcg@5", "mrr")
+BINS = 10
+FALSE_ABSTENTIONS = 0.05
+
+Sure = Sequence[tuple[float, bool]]
+"""Confidence of the best candidate of each query, and whether it is right."""
 
 
 def quality(answers: Sequence[tuple[Query, Sequence[str], bool]]) -> dict[str, float | None]:
@@ -195,12 +200,14 @@ def quality(answers: Sequence[tuple[Query, Sequence[str], bool]]) -> dict[str, f
             a right skill are judged on the ranking whatever that answer was.
     """
     judged = [_rank_quality(query.right, ranked) for query, ranked, _ in answers if query.right]
-    means = [statistics.fmean(column) for column in zip(*judged, strict=True)] or [None] * len(METRICS)
+    means: list[float | None] = [statistics.fmean(column) for column in zip(*judged, strict=True)]
+    means = means or [None] * len(METRICS)
     none = {query.text for query, _, _ in answers if not query.right}
     said = [query.text in none for query, _, abstained in answers if abstained]
     return dict(zip(METRICS, means, strict=True)) | {
         "no_match_precision": sum(said) / len(said) if said and none else None,
         "no_match_recall": sum(said) / len(none) if none else None,
+        "false_abstentions": said.count(False) / len(judged) if judged else None,
         "answered_rightly": statistics.fmean(
             (not query.right) if abstained else bool(ranked) and ranked[0] in query.right
             for query, ranked, abstained in answers
@@ -218,3 +225,38 @@ def _rank_quality(right: frozenset[str], ranked: Sequence[str]) -> tuple[float, 
         gain / ideal,
         1 / (places[0] + 1) if places else 0.0,
     )
+
+
+def reliability(sure: Sure) -> list[dict[str, float]]:
+    """Return for each tenth of confidence how many answers had it, their mean and how many were right."""
+    rows = []
+    for low in range(BINS):
+        inside = [one for one in sure if min(int(one[0] * BINS), BINS - 1) == low]
+        if inside:
+            confidence, right = (statistics.fmean(column) for column in zip(*inside, strict=True))
+            rows.append({
+                "from": low / BINS, "count": len(inside), "confidence": round(confidence, 4),
+                "right": round(right, 4),
+            })  # fmt: skip
+    return rows
+
+
+def calibration_error(table: Sequence[Mapping[str, float]]) -> float:
+    """Return how far confidence is from the share that is right, in the mean over answers (ECE)."""
+    total = sum(row["count"] for row in table)
+    return sum(row["count"] * abs(row["confidence"] - row["right"]) for row in table) / total
+
+
+def no_match_recall_at(answers: Sequence[tuple[Query, float]], allowed: float) -> float | None:
+    """Return how many queries without a skill a threshold finds that costs so few of the others their answer.
+
+    Args:
+        answers: Query and confidence of its best candidate.
+        allowed: Share of the queries with a skill that may be told that there is none.
+    """
+    with_skill = sorted(sure for query, sure in answers if query.right)
+    without = [sure for query, sure in answers if not query.right]
+    if not with_skill or not without:
+        return None
+    threshold = with_skill[int(allowed * len(with_skill))]
+    return sum(sure < threshold for sure in without) / len(without)

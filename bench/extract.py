@@ -1,4 +1,4 @@
-"""Measure extraction on real successful runs: how many become proven skills, and from where arguments come.
+"""Measure extraction on real successful runs: proven skills, sources of arguments, families left one out.
 
     python bench/extract.py DATA_DIR [--json]
 
@@ -20,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from _families import by_deeds, by_reference, measure_families, share_of_changes
+
 from skillsmith.capture.importers import read_path
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError
@@ -30,6 +32,7 @@ from skillsmith.models import Constant, Event, FromInput, FromNode, Run, RunReco
 from skillsmith.runs import RunRepository
 
 GOAL_RECONSTRUCTS = 0.95
+GOAL_LEAVE_ONE_OUT = 0.6
 MIN_CHARS = 4
 
 
@@ -47,6 +50,8 @@ class Figures:
     sources: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    families: dict[str, dict[str, Any]] = field(default_factory=dict)
+    families_by_deeds: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def main() -> int:
@@ -78,6 +83,9 @@ def measure(db: Database, logs: Path, writes: set[str], figures: Figures) -> Non
         if isinstance(item.value, RunRecord):
             runs.ingest(item.value)
     extractor = SkillExtractor(db)
+    good = [extractor.traced(run) for run in runs.list(outcome="success")]
+    figures.families = measure_families(good, writes, by_reference)
+    figures.families_by_deeds = measure_families(good, writes, by_deeds)
     for run in list(runs.list()):
         if run.outcome != "success":
             figures.skills_from_failed_runs += not refused(extractor, run)
@@ -175,20 +183,35 @@ def explained(skill: Skill, subject: str, value: Any, seq: int, said: list[Any],
 def report(figures: Figures, *, as_json: bool) -> None:
     """Print the figures."""
     total = sum(figures.sources.values()) or 1
-    document = {
+    document: dict[str, Any] = {
         "runs": figures.runs, "extracted": figures.extracted, "reconstructs": figures.reconstructs,
         "missing_writes": figures.missing_writes, "failed_writes_left_out": figures.failed_writes_left_out,
         "unexplained_constants": figures.unexplained_constants,
         "skills_from_failed_runs": figures.skills_from_failed_runs,
         "sources": {name: round(count / total, 3) for name, count in sorted(figures.sources.items())},
         "seconds_per_run": round(figures.seconds / (figures.runs or 1), 4),
+        "leave_one_out": share_of_changes(figures.families),
+        "families": figures.families,
+        "families_by_deeds": figures.families_by_deeds,
     }  # fmt: skip
     if as_json:
         print(json.dumps(document))
         return
     share = figures.reconstructs / (figures.runs or 1)
     for name, value in document.items():
-        print(f"{name:24} {value}")
+        if not name.startswith("families"):
+            print(f"{name:24} {value}")
+    for title in ("families", "families_by_deeds"):
+        print(title.replace("_", " "))
+        for name, one in document[title].items():
+            print(
+                f"  {name:60} {one['regenerated']} of {one['runs']} runs of {one['tasks']} tasks regenerated"
+                f" ({one['with_changes']} with changes); inputs from words {one['inputs_from_words']},"
+                f" from the record {one['inputs_from_record']}"
+            )
+            for run, problem in one["defeated"].items():
+                print(f"      {run}: {problem}")
+    print(f"left-out runs regenerated: goal {GOAL_LEAVE_ONE_OUT:.0%} a family that changes something")
     print(f"proved                   {share:.1%} of the successful runs (goal {GOAL_RECONSTRUCTS:.0%})")
     for note in figures.notes:
         print(f"  {note}")

@@ -8,7 +8,8 @@ the same. Figures are "leave one source out": a source is judged with weights fi
 score       the weights on a grid with the largest mean lead over the better of meaning alone and words alone;
             falling behind counts six times as much as leading, so that no kind of library pays for another
 confidence  logistic regression on the leads of the best candidate, over each query with its right skills,
-            once more without them, and both again in small libraries of randomly chosen skills
+            once more without them, and both again in small libraries of randomly chosen skills; then its log
+            odds are stretched and shifted so that they are right over all queries as they stand
 thresholds  of the parts alone (bench/match.py): the score that best tells queries with a skill from others
 """
 
@@ -39,14 +40,15 @@ FULL_WEIGHT = 10.0
 """Of the first part; only the ratios of the others to it decide the order."""
 GRID = {
     "words": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0),
-    "phrasing": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0),
+    "phrasing": (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0),
     "name": (0.0, 1.0, 2.0, 3.0, 4.0, 6.0),
 }
 BEHIND = 5.0
 """How much more falling behind counts than leading."""
-WITH_SKILL, WITHOUT_SKILL = 0.75, 0.25
+WITH_SKILL, WITHOUT_SKILL = 0.9, 0.1
 """How often a task has a right skill in the library, for calibration."""
-FLOORS = np.arange(0.0, 6.1, 0.5)
+FLOORS = np.arange(1.0, 6.1, 0.5)
+"""From 1 on: below it, one common word shared with the only skill of a library would be a match."""
 QUERIES = 1500
 """Of a larger set so many are drawn."""
 
@@ -97,7 +99,7 @@ def main() -> None:
     judge_unseen(collected, judged, weightings)
     weights = fit_score(judged, weightings)
     print("\nweights    ", dict(zip(FEATURES, weights.tolist(), strict=True)))
-    print("confidence ", fit_confidence(collected, weights))
+    print("confidence ", tempered(collected, weights, fit_confidence(collected, weights)))
     print("thresholds ", {way: fit_threshold(collected, way) for way in ("text", "vectors")})
 
 
@@ -241,6 +243,24 @@ def fit_confidence(collected: Sequence[Collected], weights: Array) -> dict[str, 
     }  # fmt: skip
 
 
+def tempered(
+    collected: Sequence[Collected], weights: Array, confidence: dict[str, float]
+) -> dict[str, float]:
+    """Stretch and shift the log odds so that over all queries, each counting once, they agree with the truth.
+
+    Sources that count the same make confidence cautious: the hardest of them have few queries.
+    """
+    cases = [case for one in collected for case in one.cases]
+    ranked = [np.sort(case.features @ weights)[::-1][:3] for case in cases]
+    chances = np.array([chance_of(best, confidence) for best in ranked])
+    right = np.array([case.right[np.argmax(case.features @ weights)] for case in cases], dtype=float)
+    odds = np.log(chances / (1 - chances))[:, None]
+    _, (slope, shift) = _newton_odds(odds, right, np.ones(len(cases)))
+    stretched = {name: slope * confidence[name] for name in ("over_next", "over_third", "bias")}
+    stretched["bias"] += shift
+    return confidence | {name: round(float(value), 3) for name, value in stretched.items()}
+
+
 def _newton_odds(features: Array, right: Array, weight: Array) -> tuple[float, Array]:
     rows = np.column_stack([features, np.ones(len(features))])
 
@@ -295,7 +315,7 @@ def judge_unseen(collected: Sequence[Collected], judged: Sequence[Judged], weigh
         if not others:
             return
         weights = fit_score([other for other in judged if other.source != one.source], weightings)
-        confidence = fit_confidence(others, weights)
+        confidence = tempered(others, weights, fit_confidence(others, weights))
         answers, errors = [], []
         draw = random.Random(13)
         for case in one.cases:

@@ -7,6 +7,10 @@ nearest vector, "matcher" what ``skillsmith match`` does. All three rank for eve
 matcher would say that none fits; that answer is judged by itself, on all queries. For text and vectors alone
 it is given below a fixed score, fitted together with the matcher's weights (bench/fit_match.py). A query that
 is itself an earlier task of a skill is taken out of that skill for its turn.
+
+"none right" and "none found" are precision and recall of the answer that no skill fits, "false none" is the
+share of the tasks with a skill that got it. "ECE" is how far the confidence of the matcher is from the share
+of its first answers that are right; the table at the end shows both by tenths, over all sets together.
 """
 
 from __future__ import annotations
@@ -20,7 +24,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from _matching import METRICS, LabelledSet, Library, Query, Remembering, load_set, quality
+from _matching import (
+    FALSE_ABSTENTIONS,
+    METRICS,
+    LabelledSet,
+    Library,
+    Query,
+    Remembering,
+    calibration_error,
+    load_set,
+    no_match_recall_at,
+    quality,
+    reliability,
+)
 
 from skillsmith.library.candidates import TextIndex
 from skillsmith.library.embedding import open_embedder
@@ -31,7 +47,13 @@ TEXT_NONE_BELOW = 0.67
 VECTORS_NONE_BELOW = 0.64
 DEPTH = 50
 
-Answer = tuple[list[str], bool]
+COLUMNS = {
+    "no_match_precision": "none right", "no_match_recall": "none found", "false_abstentions": "false none",
+    "answered_rightly": "answered", "calibration_error": "ECE",
+}  # fmt: skip
+
+Answer = tuple[list[str], bool, float]
+Answers = dict[str, list[tuple[Query, Answer]]]
 
 
 def main() -> None:
@@ -46,38 +68,65 @@ def main() -> None:
     embedder = None if options.no_model else open_embedder(options.model)
     if embedder is None and not options.no_model:
         sys.exit("no embedding model is ready; run `skillsmith model install`, or give --no-model")
-    figures = {}
+    figures, sure = {}, []
     for folder in options.sets:
         chosen = load_set(folder, examples=not options.no_examples)
-        figures[chosen.name] = measure(chosen, embedder)
+        answers, times = ask(chosen, embedder)
+        figures[chosen.name] = judge(answers) | {"latency_ms": times}
+        sure += first_answers(answers)
         if not options.json:
             show(chosen, figures[chosen.name])
+    table = reliability(sure)
+    calibration = {"calibration_error": round(calibration_error(table), 4), "reliability": table}
     if options.json:
-        print(json.dumps({"model": embedder and embedder.model, "sets": figures}, indent=2))
-    else:
-        show_means(figures)
+        print(json.dumps({"model": embedder and embedder.model, "sets": figures, **calibration}, indent=2))
+        return
+    show_means(figures)
+    show_reliability(calibration)
 
 
-def measure(chosen: LabelledSet, embedder: Embedder | None) -> dict[str, Json]:
-    """Return the figures of one set."""
+def ask(chosen: LabelledSet, embedder: Embedder | None) -> tuple[Answers, dict[str, float]]:
+    """Return what each way answers to each query of a set, and the median milliseconds it takes."""
     remembering = None if embedder is None else Remembering(embedder)
     with tempfile.TemporaryDirectory() as folder:
         library = Library(Path(folder) / "skills.db", chosen.skills, remembering)
         ways = dict(_ways(library, by_meaning=embedder is not None))
-        answers: dict[str, list[tuple[Query, list[str], bool]]] = {way: [] for way in ways}
+        answers: Answers = {way: [] for way in ways}
         times: dict[str, list[float]] = {way: [] for way in ways}
         for query, names in library.passes(chosen.queries):
             if remembering is not None:
                 library.vectors.embed(query.text)  # so that no timing holds the model's work
             for way, answer in ways.items():
                 started = time.perf_counter()
-                ranked, abstained = answer(query.text, names)
+                found = answer(query.text, names)
                 times[way].append((time.perf_counter() - started) * 1000)
-                answers[way].append((query, ranked, abstained))
+                answers[way].append((query, found))
         library.db.close()
-    return {way: quality(found) for way, found in answers.items()} | {
-        "latency_ms": {way: round(statistics.median(taken), 3) for way, taken in times.items()}
+    return answers, {way: round(statistics.median(taken), 3) for way, taken in times.items()}
+
+
+def judge(answers: Answers) -> dict[str, Json]:
+    """Return the figures of one set."""
+    figures: dict[str, Json] = {
+        way: quality([(query, ranked, abstained) for query, (ranked, abstained, _) in found])
+        for way, found in answers.items()
     }
+    table = reliability(first_answers(answers))
+    sure = [(query, confidence) for query, (_, _, confidence) in answers["matcher"]]
+    figures["matcher"] |= {
+        "calibration_error": calibration_error(table),
+        "no_match_recall_at_5%_false": no_match_recall_at(sure, FALSE_ABSTENTIONS),
+        "reliability": table,
+    }
+    return figures
+
+
+def first_answers(answers: Answers) -> list[tuple[float, bool]]:
+    """Return the confidence of the matcher's first answers, and whether they are right."""
+    return [
+        (confidence, bool(ranked) and ranked[0] in query.right)
+        for query, (ranked, _, confidence) in answers["matcher"]
+    ]
 
 
 def _ways(library: Library, *, by_meaning: bool) -> dict[str, Callable[[str, dict[int, str]], Answer]]:
@@ -85,16 +134,17 @@ def _ways(library: Library, *, by_meaning: bool) -> dict[str, Callable[[str, dic
 
     def text(task: str, names: dict[int, str]) -> Answer:
         found = index.search(index.question(task), limit=DEPTH)
-        return [names[pk] for pk in found], max(found.values(), default=0.0) < TEXT_NONE_BELOW
+        best = max(found.values(), default=0.0)
+        return [names[pk] for pk in found], best < TEXT_NONE_BELOW, best
 
     def vectors(task: str, names: dict[int, str]) -> Answer:
         found = library.vectors.search(task, limit=DEPTH)
-        return [names[pk] for pk, _, _ in found], found[0][1] < VECTORS_NONE_BELOW
+        return [names[pk] for pk, _, _ in found], found[0][1] < VECTORS_NONE_BELOW, found[0][1]
 
     def matcher(task: str, names: dict[int, str]) -> Answer:
         found = library.matcher.rank(task).candidates
-        ranked = [names[one.card.pk] for one in found]
-        return ranked, not found or found[0].confidence < MIN_CONFIDENCE
+        best = found[0].confidence if found else 0.0
+        return [names[one.card.pk] for one in found], best < MIN_CONFIDENCE, best
 
     return {"text": text, **({"vectors": vectors} if by_meaning else {}), "matcher": matcher}
 
@@ -105,15 +155,15 @@ def show(chosen: LabelledSet, figures: dict[str, Json]) -> None:
     print(
         f"\n{chosen.name}: {len(chosen.skills)} skills, {len(chosen.queries)} queries, {none} without a skill"
     )
-    columns = (*METRICS, "no_match_precision", "no_match_recall", "answered_rightly")
-    print(f"  {'':8}", *(f"{column.removeprefix('no_match_'):>9.9}" for column in columns), f"{'ms':>7}")
+    heads = [*METRICS, *COLUMNS.values()]
+    print(f"  {'':8}", *(f"{head:>10}" for head in heads), f"{'ms':>7}")
     for way, milliseconds in figures["latency_ms"].items():
-        values = (figures[way][column] for column in columns)
-        print(
-            f"  {way:8}",
-            *(f"{'-' if v is None else format(v, '.3f'):>9}" for v in values),
-            f"{milliseconds:7.2f}",
-        )
+        values = (figures[way].get(column) for column in (*METRICS, *COLUMNS))
+        shown = (f"{'-' if value is None else format(value, '.3f'):>10}" for value in values)
+        print(f"  {way:8}", *shown, f"{milliseconds:7.2f}")
+    best = figures["matcher"]["no_match_recall_at_5%_false"]
+    if best is not None:
+        print(f"  of the tasks without a skill {best:.3f} are found when 5 % of the others may be lost")
 
 
 def show_means(figures: dict[str, dict[str, Json]]) -> None:
@@ -130,6 +180,14 @@ def show_means(figures: dict[str, dict[str, Json]]) -> None:
             end="",
         )
     print(f"\nmean lead over the better part: {statistics.fmean(leads):+.4f}")
+
+
+def show_reliability(calibration: dict[str, Json]) -> None:
+    """Print confidence beside the share that is right."""
+    print(f"\ncalibration error over all queries: {calibration['calibration_error']:.3f}")
+    print("  confidence   answers   mean  right")
+    for row in calibration["reliability"]:
+        print(f"  from {row['from']:.1f}   {row['count']:9} {row['confidence']:7.3f} {row['right']:6.3f}")
 
 
 if __name__ == "__main__":
