@@ -5,10 +5,20 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export PYTHONUTF8 := 1
 
-.PHONY: install model demo test check lint types layers bench build clean help
+# Environments for test-matrix: both generations of AG2, one of them, none.
+MATRIX ?= both classic ag2 neither
+MATRIX_TESTS := -n 2 tests/capture tests/test_import_hygiene.py tests/test_cli_basics.py
+matrix_extras_classic := test
+matrix_extras_ag2 := test,openai
+matrix_extras_neither := test
+matrix_then_classic := 'autogen[openai]>=0.14,<0.15'
+matrix_without_classic := ag2
+matrix_without_neither := ag2
+
+.PHONY: install model demo test test-matrix check lint types layers bench build clean help
 
 help:            ## Say what each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 install: $(VENV)/.installed   ## Make .venv with skillsmith and all it can use
 
@@ -25,6 +35,24 @@ demo: model      ## The whole life of a skill, live
 
 test: model      ## Run the tests
 	$(BIN)/python -m pytest -n 2
+
+test-matrix: install   ## Run the tests of capture with both generations of AG2, with one, with none
+	@for name in $(MATRIX); do $(MAKE) --no-print-directory test-matrix-$$name || exit 1; done
+
+test-matrix-both: install
+	$(BIN)/python -m pytest $(MATRIX_TESTS)
+
+test-matrix-%: .matrix/%/.installed
+	.matrix/$*/bin/python -m pytest $(MATRIX_TESTS)
+
+.PRECIOUS: .matrix/%/.installed
+
+.matrix/%/.installed: pyproject.toml
+	$(PYTHON) -m venv .matrix/$*
+	.matrix/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[$(matrix_extras_$*)]' $(matrix_then_$*)
+	$(if $(matrix_without_$*),.matrix/$*/bin/python -m pip uninstall --quiet --yes $(matrix_without_$*))
+	@touch $@
 
 check: install lint types layers test   ## Lint, types, layers and tests
 
@@ -45,6 +73,10 @@ bench: model     ## Every benchmark; data folder in DATA=
 	$(BIN)/python bench/embedding.py
 	$(BIN)/python bench/ingest.py $(DATA)
 	$(BIN)/python bench/extract.py $(DATA)
+	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/banking.py $(DATA)/matching/banking77
+	$(BIN)/python bench/execute.py
+	$(BIN)/python bench/speedup.py
 	$(BIN)/python bench/match.py $(DATA)/matching/webarena_families $(DATA)/matching/toole_single \
 	  $(DATA)/matching/tau_airline_families $(DATA)/matching/tau_retail_actions
 
@@ -53,4 +85,4 @@ build: install   ## Wheel and source distribution into dist/
 	$(BIN)/python -m build --quiet
 
 clean:           ## Remove what was made here (not the model, not the database)
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .matrix dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

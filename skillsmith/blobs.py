@@ -17,6 +17,8 @@ from skillsmith.ids import digest_of
 COMPRESS_FROM_BYTES = 8192
 """Smaller blobs stay plain, so that the ``messages`` view and other SQLite tools can show them."""
 
+LEVEL = 1
+"""Three times as fast as the default level; logs shrink to 22 % instead of 15 % (measured)."""
 WORTHWHILE = 0.8
 """A blob is kept compressed only when that makes it smaller than this share."""
 
@@ -68,7 +70,7 @@ class BlobStore:
 
 def _encode(data: bytes) -> tuple[str, bytes]:
     if len(data) >= COMPRESS_FROM_BYTES:
-        packed = zlib.compress(data, 6)
+        packed = zlib.compress(data, LEVEL)
         if len(packed) < WORTHWHILE * len(data):
             return "zlib", packed
     return "identity", data

@@ -8,6 +8,7 @@ SkillsmithError (1)
 ├── RefusedError (5)
 │   ├── UntrustedError
 │   ├── NearDuplicateError
+│   ├── SecretFoundError
 │   └── InvalidSkillFileError
 ├── StorageError (1)
 ├── FormatError (1)
@@ -106,6 +107,12 @@ class NearDuplicateError(RefusedError):
     """A new skill is nearly the same as one in the library."""
 
     code = "near_duplicate"
+
+
+class SecretFoundError(RefusedError):
+    """What is to be kept or shared holds what looks like a secret."""
+
+    code = "secret"
 
 
 class InvalidSkillFileError(RefusedError):

@@ -107,6 +107,11 @@ class Output:
         else:
             show()
 
+    def json_line(self, value: Mapping[str, Json]) -> None:
+        """Print one of many documents, each on a line of its own, and hand it over at once."""
+        self._stdout.write(to_json(value) + "\n")
+        self._stdout.flush()
+
     def items(
         self,
         items: Iterable[dict[str, Json]],

@@ -5,7 +5,6 @@ Services are built on first use, so that a command which reads one table pays fo
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,42 +12,28 @@ from typing import TYPE_CHECKING, Final, Self
 
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError
+from skillsmith.location import default_path
 
 if TYPE_CHECKING:
     from skillsmith.blobs import BlobStore
     from skillsmith.events import EventLog
+    from skillsmith.feed import Feed
     from skillsmith.files import FileRepository
+    from skillsmith.library.budgets import Budget
     from skillsmith.library.executor import SkillExecutor
     from skillsmith.library.extractor import SkillExtractor
     from skillsmith.library.ledger import ExecutionLedger
     from skillsmith.library.matcher import SkillMatcher
+    from skillsmith.library.model_settings import ModelSettings
     from skillsmith.library.repository import SkillRepository
     from skillsmith.library.vectors import VectorIndex
-    from skillsmith.models import Embedder, ToolSource
+    from skillsmith.models import AgentRunner, Embedder, ToolSource
     from skillsmith.runs import MessageRepository, RunRepository
 
-FILE_NAME: Final = "skillsmith.db"
-PATH_VARIABLE: Final = "SKILLSMITH_DB"
-DATA_FOLDER: Final = "skillsmith-cli"
+__all__ = ["Workspace", "default_path", "open_workspace"]
 
 _INSTALLED: Final = object()
 """Stands for: whichever embedding model is installed."""
-
-
-def default_path() -> Path:
-    """Return the file that is used when none is named.
-
-    ``SKILLSMITH_DB``, else ``./skillsmith.db`` if it is there, else one in the platform's user data folder.
-    """
-    named = os.environ.get(PATH_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    local = Path(FILE_NAME)
-    if local.exists():
-        return local
-    from platformdirs import user_data_path  # noqa: PLC0415  (15 ms; only without a named or local file)
-
-    return user_data_path(DATA_FOLDER, appauthor=False) / FILE_NAME
 
 
 class Workspace:
@@ -90,6 +75,13 @@ class Workspace:
         from skillsmith.events import EventLog  # noqa: PLC0415  (built on first use)
 
         return EventLog(self.db)
+
+    @cached_property
+    def events(self) -> Feed:
+        """What any process writes into the file, for listeners."""
+        from skillsmith.feed import Feed  # noqa: PLC0415  (built on first use)
+
+        return Feed(self.path)
 
     @cached_property
     def files(self) -> FileRepository:
@@ -149,20 +141,49 @@ class Workspace:
 
         return SkillExtractor(self.db)
 
-    def executor(self, *, tools: ToolSource | None = None, work_dir: Path | None = None) -> SkillExecutor:
+    def agents(self, settings: ModelSettings, *, budget: Budget | None = None) -> AgentRunner:
+        """Return what runs agents, for agent nodes, for mending and for teams.
+
+        Args:
+            settings: The model; see ``library.model_settings.read_settings``.
+            budget: What all of it may cost.
+
+        Raises:
+            ExecutionError: A package that asking a model needs is not installed.
+        """
+        from skillsmith.capture.prices import price_table  # noqa: PLC0415  (only to ask a model)
+        from skillsmith.library.ag2_runner import Ag2Runner  # noqa: PLC0415  (built on first use)
+
+        table = price_table(None)
+
+        def price(model: str, tokens_in: int, tokens_out: int) -> float | None:
+            return table.cost(model, tokens_in=tokens_in, tokens_out=tokens_out)
+
+        return Ag2Runner(settings, price=price, budget=budget)
+
+    def executor(
+        self,
+        *,
+        tools: ToolSource | None = None,
+        work_dir: Path | None = None,
+        agents: AgentRunner | None = None,
+    ) -> SkillExecutor:
         """Return an executor of skills.
 
         Args:
             tools: Where ``tool`` nodes find their tools.
             work_dir: Folder the skill's code works in; None: a new one for each execution.
+            agents: Runs ``agent`` nodes, and mends nodes that fail.
         """
         from skillsmith.capture.redact import redact_event  # noqa: PLC0415  (only to execute)
         from skillsmith.library.executor import SkillExecutor  # noqa: PLC0415  (built on first use)
 
-        return SkillExecutor(self.db, tools=tools, work_dir=work_dir, redact=redact_event)
+        return SkillExecutor(self.db, tools=tools, work_dir=work_dir, agents=agents, redact=redact_event)
 
     def close(self) -> None:
-        """Close the file."""
+        """End the listeners that were subscribed here, and close the file."""
+        if "events" in self.__dict__:
+            self.events.close()
         self.db.close()
 
     def __enter__(self) -> Self:

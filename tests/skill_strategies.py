@@ -10,8 +10,10 @@ from skillsmith.models import (
     Between,
     Binding,
     Constant,
+    Each,
     FileUse,
     FromInput,
+    FromItem,
     FromNode,
     ListOf,
     Node,
@@ -49,9 +51,12 @@ CASTS = st.sampled_from([None, "string", "integer", "number"])
 INSTANTS = st.none() | st.floats(min_value=1, max_value=4e9)
 
 
-def bindings(inputs: list[str], nodes: list[str]) -> st.SearchStrategy[Binding]:
-    """Return bindings of every form that read only these inputs and nodes."""
+def bindings(inputs: list[str], nodes: list[str], *, in_loop: bool = False) -> st.SearchStrategy[Binding]:
+    """Return bindings of every form that read only these inputs and nodes, in a loop also its item."""
     leaves: st.SearchStrategy[Any] = st.builds(Constant, JSON)
+    items = st.builds(FromItem, st.lists(TEXT | st.integers(-3, 3), max_size=3).map(tuple), CASTS)
+    if in_loop:
+        leaves |= items
     if inputs:
         leaves |= st.builds(FromInput, st.sampled_from(inputs), CASTS)
     plain = leaves
@@ -66,6 +71,7 @@ def bindings(inputs: list[str], nodes: list[str]) -> st.SearchStrategy[Binding]:
             st.builds(ListOf, st.lists(inner, max_size=3).map(tuple))
             | st.builds(ObjectOf, st.lists(st.tuples(TEXT, inner), max_size=3).map(tuple))
             | st.builds(Text, st.lists(TEXT | inner, max_size=3).map(tuple))
+            | st.builds(Each, inner, inner | items)
         )
 
     return st.recursive(leaves, containers, max_leaves=3)
@@ -86,7 +92,9 @@ def templates(draw: st.DrawFn, names: list[str], encodings: list[str]) -> Templa
 def nodes(draw: st.DrawFn, node_id: str, inputs: list[str], earlier: list[str]) -> Node:
     """Return a node that reads only what is there before it."""
     kind: NodeKind = draw(st.sampled_from(get_args(NodeKind)))
-    bound = draw(st.dictionaries(st.sampled_from(["local", "other"]), bindings(inputs, earlier), max_size=2))
+    loop = draw(st.none() | bindings(inputs, earlier)) if kind in ("tool", "code", "agent") else None
+    inside = bindings(inputs, earlier, in_loop=loop is not None)
+    bound = draw(st.dictionaries(st.sampled_from(["local", "other"]), inside, max_size=2))
     uses = st.lists(st.builds(FileUse, path=bindings(inputs, earlier), digest=st.none() | TEXT), max_size=1)
     encodings = ["python", "f-raw-tdq", "python=1_0"] if kind == "code" else ["text", "json"]
     language = draw(st.sampled_from([None, "python"]) if kind == "code" else st.none() | TEXT)
@@ -95,7 +103,7 @@ def nodes(draw: st.DrawFn, node_id: str, inputs: list[str], earlier: list[str]) 
     return Node(
         id=node_id, kind=kind, title=draw(TEXT), agent=draw(st.none() | TEXT),
         tool={"tool": draw(TEXT.filter(bool)), "skill": "another-skill@2"}.get(kind),
-        arguments=draw(st.dictionaries(TEXT, bindings(inputs, earlier), max_size=3)),
+        arguments=draw(st.dictionaries(TEXT, inside, max_size=3)), for_each=loop,
         effect=draw(st.sampled_from(["read", "write"])), language=language,
         template=template if kind not in ("tool", "skill") else None, bindings=bound,
         reads=tuple(draw(uses)), writes=tuple(draw(uses)),

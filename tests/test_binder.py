@@ -224,3 +224,96 @@ def test_any_task_binds_sound_values(task: str, pattern: str, kinds: tuple[str, 
         if name in got:
             expected = {"integer": int, "number": (int, float), "boolean": bool, "list": list, "object": dict}
             assert isinstance(got[name], expected.get(kind, str))
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("sort the tracks of Album A by the key tempo", {"key": "tempo"}),
+        ("With the key tempo, please sort the tracks.", {"key": "tempo"}),
+        ('sort by the key "beats per minute", newest first', {"key": "beats per minute"}),
+        ("sort by the key of your choice", {}),
+        ("sort by the key that fits", {}),
+        ("sort by the key (tempo)", {}),
+    ],
+)
+def test_the_words_on_one_side_suffice_where_the_value_ends_by_itself(
+    task: str, expected: dict[str, str]
+) -> None:
+    """A value at the end of its sentence is found by the words before it, if it is as long as the default."""
+    made = skill(var("key", "string", "title"), pattern="List all songs ordered by the key {key}.")
+    assert bind(task, made) == expected
+
+
+def test_what_is_quoted_binds_whole_and_takes_nothing_with_it() -> None:
+    """A quoted place takes quoted text only, and no other text input takes a part of it or more than it."""
+    made = skill(
+        var("title", "string", "Old"), var("owner", "email", "a@b.org"), var("level", "string", "low"),
+        pattern='Raise an alarm "{title}" of level {level}, owned by {owner}.',
+    )  # fmt: skip
+    got = bind('Raise an alarm "Pump of level two is hot" for eve@x.org of level high', made)
+    assert got == {"title": "Pump of level two is hot", "owner": "eve@x.org", "level": "high"}
+    got = bind('Raise a high level alarm "Leak", owned by eve@x.org', made)
+    assert (got["title"], got.get("level")) == ("Leak", None)
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("plot speed (x) against drag (y)", {"x": "speed", "y": "drag"}),
+        ("plot wind speed (x) and drag (y)", {"x": "wind speed", "y": "drag"}),
+        ("plot speed (km/h) (x) and drag (y)", {"x": "speed (km/h)", "y": "drag"}),
+    ],
+)
+def test_brackets_of_the_pattern_stay_outside(task: str, expected: dict[str, str]) -> None:
+    """A bracket without its other half is no part of a value; a whole pair is."""
+    made = skill(var("x", "string", "mass"), var("y", "string", "lift"), pattern="plot {x} (x) and {y} (y)")
+    assert bind(task, made) == expected
+
+
+def test_names_are_found_where_the_pattern_has_one() -> None:
+    """A capitalised value is found by its look and one small word; an enumeration of names is a list."""
+    made = skill(
+        var("city", "string", "Turin"), var("staff", "list", ["Ann", "Bob"]),
+        pattern="Book a hall in {city} from June for {staff}.",
+    )  # fmt: skip
+    got = bind("We need Eve, Mo and Jim's deputy Al; they meet in Sao Paulo on Friday", made)
+    assert got["city"] == "Sao Paulo"
+    assert bind("Book a hall for Eve, Mo and Al in Bonn", made) == {
+        "city": "Bonn", "staff": ["Eve", "Mo", "Al"],
+    }  # fmt: skip
+    assert bind("Please ask Maria to book a hall", made) == {}
+    assert bind("Book a hall in Bari from 2024-06-01 for Eve and Mo", made)["city"] == "Bari"
+
+
+def test_capitals_are_found_by_their_look() -> None:
+    """A word in capitals stands for one in capitals, and no plain word does."""
+    made = skill(var("level", "string", "ERROR"), pattern="Count the {level} lines per host")
+    assert bind("Count WARN lines of each host", made) == {"level": "WARN"}
+    assert bind("Show the most lines of each host", made) == {}
+
+
+def test_numbers_need_a_telling_witness() -> None:
+    """What a number counts must be said where the pattern says it; a year is known by its look."""
+    made = skill(
+        var("days", "integer", 14), var("year", "integer", 2027), pattern="Plan for {days} days in {year}."
+    )
+    assert bind("Plan for 3 days in 2031", made) == {"days": 3, "year": 2031}
+    assert bind("Plan for 3 weeks, starting 2031", made) == {"year": 2031}
+    assert bind("Plan fifteen days", made) == {"days": 15}
+
+
+def test_the_recorded_value_is_bound_where_the_task_says_it() -> None:
+    """Beside words of the pattern the recorded value counts as said; elsewhere it is a chance."""
+    made = skill(var("folder", "string", "letters"), pattern="Write to all, one file each in {folder}/")
+    got = explain_binding("Write to all in letters", made, today=TODAY)
+    assert (got["folder"].value, got["folder"].rule) == ("letters", "as-recorded")
+    assert bind("Write letters to all", made) == {}
+
+
+def test_a_skill_for_any_task_gets_the_whole_task() -> None:
+    """A skill whose pattern is one input alone, as prose skills have it, takes the task as it is said."""
+    task = Variable(name="task", type="string", required=True)
+    skill = Skill(name="prose", task_pattern="{task}", variables=(task,))
+    bound = explain_binding("write a limerick about Bonn", skill)
+    assert bound["task"].value == "write a limerick about Bonn"

@@ -15,6 +15,7 @@ from skillsmith.library.bindings import (
     from_json,
     leaves,
     normalise_result,
+    reads_item,
     resolve,
     same,
     show,
@@ -26,7 +27,9 @@ from skillsmith.models import (
     Between,
     Binding,
     Constant,
+    Each,
     FromInput,
+    FromItem,
     FromNode,
     ListOf,
     ObjectOf,
@@ -52,6 +55,22 @@ def test_every_binding_can_be_shown_and_searched(binding: Binding) -> None:
     assert {source.name for source in sources(binding) if isinstance(source, FromInput)} <= {"path", "n"}
     assert {source.node for source in sources(binding) if isinstance(source, FromNode)} <= {"n1", "n2"}
     assert not any(isinstance(leaf, (ListOf, ObjectOf)) for _, leaf in leaves(binding))
+
+
+def test_each_makes_a_list_of_a_list_and_the_nearest_item_counts() -> None:
+    """Inside a loop's item, an inner list has items of its own."""
+    orders = {"orders": [{"id": 1, "lines": [{"n": 2}, {"n": 3}]}, {"id": 4, "lines": []}]}
+    inner = Each(FromItem(("lines",)), FromItem(("n",)))
+    made = Each(FromNode("n1", ("orders",)), ObjectOf((("id", FromItem(("id",))), ("ns", inner))))
+    assert resolve(made, {}, {"n1": orders}) == [{"id": 1, "ns": [2, 3]}, {"id": 4, "ns": []}]
+    assert not reads_item(made)
+    assert reads_item(inner)
+    with pytest.raises(UnresolvedError, match="it stands in no loop"):
+        resolve(FromItem(("id",)), {}, {})
+    with pytest.raises(UnresolvedError, match="should be a list"):
+        resolve(Each(FromNode("n1"), FromItem()), {}, {"n1": 7})
+    with pytest.raises(UnresolvedError, match="the item has nothing at id"):
+        resolve(Each(FromInput("all"), FromItem(("id",))), {"all": [{}]}, {})
 
 
 RESULTS: dict[str, Any] = {

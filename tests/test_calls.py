@@ -67,3 +67,11 @@ def test_words_are_the_task_and_the_user_messages() -> None:
         (0, "task", "do it"),
         (2, "user", "hello"),
     ]
+
+
+def test_a_result_that_only_routes_marks_its_call() -> None:
+    """A call whose result names who goes on ``routes``; one whose result is data does not."""
+    tool = ToolUse(name="to_critic", call_id="a", result='{"target": "critic"}')
+    handed = Event(kind="tool_result", seq=2, role="tool", tool=tool, data={"routing": "Handoff"})
+    events = [call(1, "to_critic", "a"), handed, call(3, "get", "b"), result(4, "get", "b", "1")]
+    assert [(found.name, found.routes) for found in calls_of(events)] == [("to_critic", True), ("get", False)]

@@ -43,7 +43,7 @@ def test_the_skill_does_the_same_for_another_customer(cli: Cli) -> None:
     """A skill made from one run does another task with the values of that task."""
     cli.json("extract", _run(cli, 1), "--name", "cancel")
     task = "I am ann@example.org. Please cancel order ORD-8001: ordered by mistake."
-    document = cli.json("run", task, "--use-skill", "cancel", "--tools", "shop.py")
+    document = cli.json("run", task, "--use-skill", "cancel", "--tools", "shop.py", "--yes")
     assert document["success"] is True
     calls = cli.json("timeline", document["run_id"], "--kind", "tool_call")["items"]
     assert calls[-1]["tool"]["arguments"]["order_id"] == "ORD-8001"
@@ -111,15 +111,24 @@ def test_wrong_steps_are_usage_errors(cli: Cli, steps: str) -> None:
 
 
 def test_all_successful_runs_at_once(cli: Cli) -> None:
-    """Each successful run becomes a skill; what cannot is listed with its reason; nothing is made twice."""
+    """Each family of successful runs becomes one skill; nothing is made twice."""
     document = cli.json("extract", "--all-successful", "--name", "shop")
-    made = [item for item in document["items"] if item["skill"]]
-    left = [item for item in document["items"] if not item["skill"]]
-    assert [item["skill"] for item in made] == ["shop-1"]
-    assert made[0]["proof"]["passed"] is True
-    assert [item["code"] for item in left] == ["near_duplicate"]
+    (made,) = document["items"]
+    assert made["skill"] == "shop-1"
+    assert sorted(made["runs"]) == sorted([_run(cli, 1), _run(cli, 2)])
+    assert (made["proof"]["level"], made["proof"]["passed"]) == ("generalises", True)
+    assert [sorted(one["runs"]) for one in document["families"]] == [sorted(made["runs"])]
     again = cli.json("extract", "--all-successful", "--name", "shop")
     assert {item["code"] for item in again["items"]} == {"near_duplicate"}
     assert len(cli.json("list")["items"]) == 1
     text = cli("extract", _run(cli, 1), "--all-successful", "--name", "more", "--force").stdout
     assert "1 skill from 1 successful run" in text
+
+
+def test_several_runs_give_one_skill(cli: Cli) -> None:
+    """Runs named together are lined up; a range of steps is for one run only."""
+    runs = [_run(cli, 1), _run(cli, 2)]
+    document = cli.json("extract", *runs, "--name", "both")
+    assert document["state"] == "proven"
+    assert (document["proof"]["level"], document["proof"]["compared"]) == ("generalises", 2)
+    assert cli("extract", *runs, "--steps", "1-2").code == 2

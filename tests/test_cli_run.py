@@ -23,7 +23,7 @@ def cli(tmp_path: Path) -> Cli:
 
 def test_named_skill_runs_with_the_tasks_values(cli: Cli) -> None:
     """A named skill runs without a question; what it did has the documented keys."""
-    document = cli.json("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py")
+    document = cli.json("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py", "--yes")
     assert set(document) >= {
         "run_id", "execution_id", "skill_used", "version", "confidence", "success", "adapted", "adaptations",
         "outputs", "artifacts", "duration_seconds", "cost_usd", "error",
@@ -36,7 +36,7 @@ def test_named_skill_runs_with_the_tasks_values(cli: Cli) -> None:
 
 def test_failure_is_told_and_has_exit_code_1(cli: Cli) -> None:
     """A skill that fails leaves its document, its error and exit code 1."""
-    words = ("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py")
+    words = ("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py", "--yes")
     result = cli(*words, "--set", "order_id=ORD-8002", "--json")
     assert result.code == 1
     assert result.document["success"] is False
@@ -123,10 +123,10 @@ def test_broken_off_execution_is_resumed(cli: Cli) -> None:
         'def find_user(email: str) -> dict:\n    open("found", "a").write("x")\n',
     )
     (cli.folder / "broken.py").write_text(broken)
-    words = ("run", TASK, "--use-skill", "cancel_order", "--json")
+    words = ("run", TASK, "--use-skill", "cancel_order", "--yes", "--json")
     failed = cli(*words, "--tools", "broken.py").document
     assert failed["success"] is False
-    resumed = cli("run", "--resume", failed["execution_id"][:-3], "--tools", "shop.py", "--json")
+    resumed = cli("run", "--resume", failed["execution_id"][:-3], "--tools", "shop.py", "--yes", "--json")
     assert resumed.code == 0, resumed
     assert resumed.document["execution_id"] == failed["execution_id"]
     assert resumed.document["outputs"] == {"status": "cancelled"}

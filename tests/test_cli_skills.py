@@ -109,7 +109,7 @@ def test_one_version_can_be_deleted(cli: Cli) -> None:
 
 def test_executions_and_stats_count_what_was_done(cli: Cli) -> None:
     """Every execution is listed, newest first, and counted; also after the skill is gone."""
-    run = ("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py")
+    run = ("run", TASK, "--use-skill", "cancel_order", "--tools", "shop.py", "--yes")
     assert cli(*run).code == 0
     assert cli(*run, "--set", "order_id=ORD-8002").code == 1
     items = cli.json("executions", "cancel_order")["items"]

@@ -138,3 +138,18 @@ def test_a_log_cannot_steer_the_terminal(cli: Cli) -> None:
     assert "\x1b]0" not in screen
     assert "\x1b[2J" not in screen
     assert "evil �]0;title��[2J text" in screen
+
+
+def test_missing_inputs_are_asked_for(cli: Cli) -> None:
+    """On a terminal an input that the task does not give is asked for, until the answer fits."""
+    (cli.folder / "shop.py").write_text(TOOLS)
+    task = "I am ann@example.org. Please cancel my order: changed her mind."
+    words = ("run", task, "--use-skill", "cancel_order", "--tools", "shop.py")
+    code, screen = _on_terminal(cli, *words, typed=" \nORD-8001\ny\n", NO_COLOR="1")
+    assert code == 0
+    assert "order_id (it was ORD-" in screen
+    assert "takes an id" in screen
+    assert "status = cancelled" in screen
+    result = cli(*words, "--yes")
+    assert result.code == 2
+    assert "--set order_id=VALUE" in result.stderr

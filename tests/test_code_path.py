@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from code_plans import block, code_with, reason, task, variables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.library.bindings import resolve
+from skillsmith.library.code_shell import shell_only_looks
 from skillsmith.library.codeflow import CodeBlock, plan_code
 from skillsmith.library.templates import verify_template
 
@@ -20,7 +22,10 @@ def test_what_was_written_again_is_left_out() -> None:
     second = block(
         3, 'open("p.txt", "w").write("22")', files_written={"p.txt": "2"}, files_before={"p.txt": "1"}
     )
-    reader = block(4, 'print(open("p.txt").read())', files_before={"p.txt": "1"})
+    reader = block(
+        4, 'open("q.txt", "w").write(open("p.txt").read())', files_before={"p.txt": "1"},
+        files_written={"q.txt": "1"},
+    )  # fmt: skip
     assert plan_code([first, second], task("Write")).left_out == (2,)
     assert reason(plan_code([first, second], task("Write")), "code 2").rule == "superseded"
     between = block(5, second.text, files_before={"p.txt": "1"}, files_written={"p.txt": "2"})
@@ -164,3 +169,49 @@ def test_a_real_run_does_the_same_again_and_other_things_with_other_inputs(tmp_p
     assert [one.exit_code for one in run_in(other, code_with(plan, **{number: 0.5}))] == [0, 0]
     assert (run / "report.txt").read_text() == "1 above 20: ['30']\n"
     assert (other / "report.txt").read_text() == "2 above 20: ['1', '30']\n"
+
+
+def test_blocks_that_only_looked_are_left_out() -> None:
+    """What printed on the way to a result is left out, unless something used it or the answer tells it."""
+    look = block(2, 'rows = open("a.csv").read()\nprint(len(rows))', output="4711\n")
+    make = block(3, 'open("b.txt", "w").write("x")', files_written={"b.txt": "1"}, output="done\n")
+    plan = plan_code([look, make], task("Write"))
+    assert plan.left_out == (2,)
+    assert reason(plan, "code 2").rule == "only-looked"
+    assert plan_code([look, make], task("Write"), answers=["There are 4711 characters"]).left_out == ()
+    user = block(4, "print(rows[:10])")
+    assert 2 not in plan_code([look, make, user], task("Write")).left_out
+    assert plan_code([make, look], task("Write")).left_out == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'open(name, "w").write("x")', "df.to_csv(name)", "os.makedirs(name)", "subprocess.run(command)",
+        "requests.post(address)", 'print("x", file=target)', "exec(text)",
+    ],
+)  # fmt: skip
+def test_blocks_that_may_change_something_stay(code: str) -> None:
+    """Nothing that may write, send or run something counts as a look, whatever a tracker saw."""
+    make = block(3, 'open("b.txt", "w").write("x")', files_written={"b.txt": "1"})
+    assert plan_code([block(2, f"import os, subprocess, requests\n{code}"), make], task("Do")).left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "looks"),
+    [
+        ("grep -w ERROR a.log | sort | uniq -c | head -n 3", True),
+        ("cat a.log 2>/dev/null | awk '{print $3}'", True),
+        ("LC_ALL=C sort -k2 a.log && wc -l < a.log", True),
+        ("sort a.log > b.log", False),
+        ("sort -o b.log a.log", False),
+        ("sed -i s/a/b/ a.log", False),
+        ("awk '{print > \"b.log\"}' a.log", False),
+        ("curl http://x.org | head", False),
+        ("echo $(rm a.log)", False),
+        ("find . -name '*.tmp' -delete", False),
+    ],
+)
+def test_shell_commands_that_only_look_are_known(code: str, looks: bool) -> None:
+    """Only pipes of commands that change no file count as a look."""
+    assert shell_only_looks(code) is looks

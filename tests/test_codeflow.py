@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from code_plans import block, code_with, reason, task, variables
 
+from skillsmith.library.bindings import show
 from skillsmith.library.codeflow import CodePlan, plan_code
 from skillsmith.library.templates import join_templates, render
 from skillsmith.models import Constant, FromInput, Text
@@ -54,15 +55,13 @@ def test_said_values_become_typed_variables(outliers: CodePlan) -> None:
         "price_column": ("string", "price", False),
         "output_format": ("string", "png", False),
         "sigma": ("integer", 5, False),
-        "subject": ("string", "Paris", False),
+        "name": ("string", "Paris", False),
     }
 
 
 def test_one_value_is_one_variable_in_all_its_places(outliers: CodePlan) -> None:
     """Another value reaches every place, also in titles and inside f-strings, in every block."""
-    first, second = code_with(
-        outliers, price_column="unit cost", sigma=3, subject='"Rio"', output_format="pdf"
-    )
+    first, second = code_with(outliers, price_column="unit cost", sigma=3, name='"Rio"', output_format="pdf")
     assert first.count("unit cost") == 6
     assert "price" not in first + second
     assert "sigma = 3\n" in first
@@ -277,5 +276,37 @@ def test_code_that_cannot_be_read_stays_as_it_is() -> None:
 def test_names_never_collide_with_braces_in_the_code() -> None:
     """A variable gets another name where its place could be taken for braces that the code has."""
     plan = plan_code([block(2, 'city = "Lisbon"\nprint(f"in {city}")')], task("Weather in Lisbon"))
-    assert [one.name for one in plan.variables] == ["city_2"]
-    assert code_with(plan, city_2="Rio") == ['city = "Rio"\nprint(f"in {city}")']
+    assert [one.name for one in plan.variables] == ["city_text"]
+    assert code_with(plan, city_text="Rio") == ['city = "Rio"\nprint(f"in {city}")']
+
+
+def test_short_values_with_a_telling_name_are_lifted() -> None:
+    """A number said once in figures is the one that the code names; so is a word in the same capitals."""
+    code = 'CAP = 7\nFACTOR = 1.5\nstep = 1\nlevel = "WARN"\nprint(CAP, FACTOR, step, level)'
+    words = task("The 7 hosts with most WARN lines, each counted 1.5 times, 1 a line")
+    assert {name: one.default for name, one in variables(plan_code([block(2, code)], words)).items()} == {
+        "cap": 7, "factor": 1.5, "level": "WARN",
+    }  # fmt: skip
+    twice = block(2, "CAP = 7\nWEEK = 7\nprint(CAP, WEEK)")
+    assert variables(plan_code([twice], words)) == {}
+    spelled = task("The seven hosts with most lines")
+    assert variables(plan_code([block(2, "CAP = 7\nprint(CAP)")], spelled)) == {}
+
+
+def test_plain_words_need_more_than_to_stand_in_a_call() -> None:
+    """A heading that happens to be a word of the task is no input; a folder that was said is."""
+    code = 'writer.writerow(["day", "person", "total"])\nPath("letters").mkdir()\nopen(name + ".txt")'
+    plan = plan_code([block(2, code)], task("One person a day from a.txt, files in letters/"))
+    assert {name: one.default for name, one in variables(plan).items()} == {"folder": "letters"}
+
+
+def test_files_named_by_the_data_are_not_promised() -> None:
+    """A result whose name stands nowhere in the code is left out with a reason."""
+    code = 'for row in open("a.csv"):\n    open(row.strip() + ".txt", "w").write("x")\nopen("sum.txt", "w")'
+    made = block(
+        2, code, files_before={"a.csv": "0"}, files_written={"ann.txt": "1", "bob.txt": "1", "sum.txt": "2"}
+    )
+    plan = plan_code([made], task("A file for everybody in a.csv"))
+    assert [show(use.path) for use in plan.blocks[0].writes] == ["{output_file}"]
+    assert reason(plan, "file ann.txt").rule == "named-by-data"
+    assert reason(plan, "file bob.txt").decision == "left_out"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -87,6 +88,18 @@ def test_failed_attempts_and_unused_reads_are_left_out_with_reasons() -> None:
     assert [bound.call.seq for bound in flow.kept] == [30]
     assert reasons(flow)["call 10 get_weather"] == ("left_out", "result-unused")
     assert reasons(flow)["call 20 cancel_reservation"] == ("left_out", "failed-and-replaced")
+
+
+def test_a_call_that_only_hands_over_is_left_out() -> None:
+    """Which agent goes on is the run's business: such a call is no part of the skill."""
+    handed, cancelled = calls(
+        ("send_to_clerk", {"reservation_id": "NQNU5R"}, {"target": "clerk"}),
+        ("cancel_reservation", {"reservation_id": "NQNU5R"}, "ok"),
+    )
+    spoken = [Said(1, "user", "cancel NQNU5R")]
+    flow = trace([replace(handed, routes=True), cancelled], spoken, variables=VariableSet.empty())
+    assert [bound.call.name for bound in flow.kept] == ["cancel_reservation"]
+    assert reasons(flow)[handed.label] == ("left_out", "hand-over")
 
 
 def test_a_successful_write_is_never_dropped() -> None:
@@ -196,3 +209,30 @@ def test_flows_only_read_what_was_known() -> None:
     late = Call(seq=2, name="send", arguments={"id": "LATE-4711"}, effect="write", result_seq=10, result="ok")
     flow = trace([early, late], [], variables=VariableSet.empty())
     assert not list(sources(ObjectOf(tuple(flow.kept[0].arguments.items()))))
+
+
+def test_texts_carry_what_other_calls_were_given_of_the_words() -> None:
+    """A text put together follows a phrase and a number that people said, and an id from a result."""
+    flow = flow_of(
+        'Open a case "Lamp 3 flickers" and order 40 bulbs',
+        ("open_case", {"title": "Lamp 3 flickers"}, {"case": 507}),
+        ("create_order", {"bulbs": 40}, {"order": "PO-1"}),
+        ("close_case", {"case": 507}, {"case": 507}),
+        ("send_note", {"text": "Case 507: Lamp 3 flickers, 40 bulbs in PO-1"}, "ok"),
+    )
+    assert flow.kept[3].arguments["text"] == Text((
+        "Case ", FromNode("n1", ("case",), None), ": ", FromInput("title"), ", ", FromInput("bulbs"),
+        " bulbs in ", FromNode("n2", ("order",), None),
+    ))  # fmt: skip
+
+
+def test_numbers_in_texts_stay_where_the_call_itself_would_not_follow() -> None:
+    """A number of another thing, or one that a call has as a constant, is not lifted from a text."""
+    flow = flow_of("Order 40 bulbs", ("send_note", {"text": "Room 40 is dark"}, "ok"))
+    assert flow.kept[0].arguments["text"] == Constant("Room 40 is dark")
+    flow = flow_of(
+        "Order 40 bulbs",
+        ("create_order", {"quantity": 40}, "done"),
+        ("send_note", {"text": "Now 40 bulbs"}, "ok"),
+    )
+    assert flow.kept[1].arguments["text"] == Constant("Now 40 bulbs")

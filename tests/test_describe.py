@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.library import describe
-from skillsmith.models import Node, Variable
+from skillsmith.models import Node, Reason, Variable, Witness
 
 
 def test_the_task_pattern_has_the_variables_in_place() -> None:
@@ -45,3 +45,37 @@ def test_a_value_meets_its_own_schema(value: object) -> None:
     schema = describe.schema_of(value)
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(value, schema)
+
+
+def test_places_are_those_that_the_values_were_lifted_from() -> None:
+    """Lists, small numbers and values that stand twice have their place where the witness saw them."""
+    task = "Seat Ann, Bob and Cy at 2 tables for 2 hours"
+    variables = [
+        Variable(name="people", type="list", default=["Ann", "Bob", "Cy"]),
+        Variable(name="hours_value", type="integer", default=2),
+    ]
+    why = [
+        Reason(subject="n1.people", decision="input", rule="user-words", value=["Ann", "Bob", "Cy"],
+               witnesses=(Witness(seq=0, where="task", path="5-20"),)),
+        Reason(subject="n1.hours_value", decision="input", rule="user-words", value=2,
+               witnesses=(Witness(seq=0, where="task", path="37-38"),)),
+    ]  # fmt: skip
+    pattern = describe.task_pattern(task, variables, why)
+    assert pattern == "Seat {people} at 2 tables for {hours_value} hours"
+
+
+def test_equal_values_keep_their_own_places() -> None:
+    """Two inputs with one value are told apart by the name under which each was lifted."""
+    variables = [
+        Variable(name="guests", type="integer", default=3),
+        Variable(name="nights", type="integer", default=3),
+    ]
+    why = [
+        Reason(subject=f"n1.{name}", decision="input", rule="user-words", value=3,
+               witnesses=(Witness(seq=0, where="task", path=path),))
+        for name, path in (("nights", "15-16"), ("guests", "4-5"))
+    ]  # fmt: skip
+    first_only = describe.task_pattern("For 3 people / 3 days", variables, why[1:])
+    assert first_only == "For {guests} people / 3 days"
+    both = describe.task_pattern("For 3 people / 3 days", variables, why)
+    assert both == "For {guests} people / {nights} days"

@@ -15,6 +15,7 @@ import pytest
 from skillsmith.db import Database
 from skillsmith.errors import (
     ExecutionError,
+    ExitCode,
     MissingInputError,
     RefusedError,
     UntrustedError,
@@ -131,11 +132,14 @@ def test_every_execution_is_a_run_in_the_books(db: Database, runs: RunRepository
     events = list(runs.events(run.id))
     assert (run.source, run.status, run.outcome, run.task) == ("execution", "completed", "success", TASK)
     assert run.metadata == {"skill": "pay", "version": 1}
-    assert [event.kind for event in events] == ["message", "context", *["tool_call", "tool_result"] * 3]
-    assert events[4].tool is not None
-    assert events[4].tool.parsed["amount"] == 75
-    assert events[5].tool is not None
-    assert events[4].tool.call_id == events[5].tool.call_id
+    kinds = ["message", "skill", "skill", "context", *["tool_call", "tool_result"] * 3, "skill"]
+    assert [event.kind for event in events] == kinds
+    named = [event.data["event"] for event in events if event.kind == "skill" and event.data]
+    assert named == ["SKILL_MATCHED", "SKILL_EXECUTION_START", "SKILL_EXECUTION_COMPLETE"]
+    assert events[6].tool is not None
+    assert events[6].tool.parsed["amount"] == 75
+    assert events[7].tool is not None
+    assert events[6].tool.call_id == events[7].tool.call_id
     execution = ExecutionLedger(db).get(result.execution_id or "")
     assert (execution.success, execution.run_id, execution.inputs["last_four"], execution.confidence) == (
         True,
@@ -348,23 +352,6 @@ def test_a_person_is_asked(db: Database, runs: RunRepository) -> None:
     assert asked == [("Close the account?", "n2")] * 2
 
 
-def test_agent_nodes_run_through_a_runner(db: Database) -> None:
-    """With a runner, an agent node's prompt goes to its agent and the answer flows on."""
-
-    class Echo:
-        def run(self, prompt: str, *, agent: str, tools: Any = None) -> str:
-            return f'{{"said": "{agent} heard {prompt}"}}'
-
-    skill = of(
-        Node(id="n1", kind="agent", agent="clerk", template=Template(text="close it")),
-        tool("n2", "flaky", "n1", message=FromNode("n1", ("said",))),
-    )
-    result = executor(db, agents=Echo()).execute_skill(skill, {})
-    assert result.success
-    assert bank.JOURNAL == [("try", "clerk heard close it")]
-    assert result.cost_usd is None
-
-
 def test_untrusted_and_retired_skills_do_not_run(db: Database) -> None:
     """Quarantined skills are refused with exit code 5, also inside others; a dry run still shows them."""
     skills = SkillRepository(db)
@@ -491,3 +478,57 @@ def test_progress_is_told(db: Database) -> None:
     assert told[0] == "SKILL_EXECUTION_START"
     assert told.count("NODE_STARTED") == told.count("NODE_ENDED") == 3
     assert told[-1] == "SKILL_EXECUTION_COMPLETE"
+
+
+def test_a_dry_run_shows_what_sub_skills_and_agents_get(db: Database) -> None:
+    """Values that a sub-skill is given are filled in as far as they are known; agents' knowledge is shown."""
+    SkillRepository(db).add(PAY)
+    outer = of(
+        tool("n1", "get_account", account_id=Constant("acc_anna_01")),
+        Node(id="n2", kind="skill", tool="pay", arguments={
+            "amount": Constant(5), "source": FromNode("n1", ("id",)), "target": FromInput("to"),
+            "last_four": Constant("1111"),
+        }),
+        Node(id="n3", kind="agent", agent="clerk", template=Template(text="thank them"), effect="read"),
+        variables=(Variable(name="to", type="id", default="acc_ben_02"),),
+    )  # fmt: skip
+    nodes = {node["id"]: node for node in executor(db).plan(outer, {})["nodes"]}
+    assert nodes["n2/n2"]["arguments"]["amount"] == {"value": 5}
+    assert nodes["n2/n2"]["arguments"]["target"] == {"value": "acc_ben_02"}
+    assert "from" in nodes["n2/n1"]["arguments"]["account_id"]
+    assert nodes["n3"]["prompt"] == "thank them"
+    assert nodes["n3"]["tools"] == ["get_account", "get_rates"]
+    assert "one step of the skill 'made'" in nodes["n3"]["knowledge"]
+    assert not bank.JOURNAL
+
+
+SHOUT = Skill(
+    name="s", task_pattern="Shout {word} to the crowd in {place}.",
+    variables=(
+        Variable(name="word", type="string", default="hello"),
+        Variable(name="place", type="string", default="Turin"),
+    ),
+    nodes=(tool("n1", "flaky", message=FromInput("place")),),
+)  # fmt: skip
+
+
+def test_recorded_values_are_not_used_against_the_words(db: Database, runs: RunRepository) -> None:
+    """Where the task says something else that cannot be bound, nothing runs and the input is named."""
+    with pytest.raises(UsageError, match=r"place was Turin.*“Bonn”.*--set place=Bonn") as caught:
+        execute(db, SHOUT, "Let the Bonn crowd hear it")
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert not list(runs.list())
+    plan = executor(db).plan(SHOUT, {"task": "Let the Bonn crowd hear it"})
+    assert plan["missing"] == ["place"]
+    assert execute(db, SHOUT, "Let the Bonn crowd hear it", place="Bonn").success
+    assert bank.JOURNAL == [("try", "Bonn")]
+    assert executor(db).execute_skill(SHOUT, {"task": "To Bonn"}, allow_adaptation=False).success
+
+
+def test_recorded_values_that_the_task_does_not_speak_of_are_told(db: Database) -> None:
+    """What was used although nobody said it stands in the result, and in the plan."""
+    result = execute(db, SHOUT, "Make noise")
+    assert result.defaults_used == {"word": "hello", "place": "Turin"}
+    assert not execute(db, SHOUT, word="ho").defaults_used
+    plan = executor(db).plan(SHOUT, {"task": "Make noise"})
+    assert {one["evidence"] for one in plan["inputs"]} == {"the task does not speak of it"}

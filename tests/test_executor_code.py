@@ -130,7 +130,7 @@ def test_a_users_file_is_read_and_what_is_made_is_kept(execute: Execute, db: Dat
         ("q2.csv", None, 1),
     ]
     kinds = [event.kind for event in runs.events(result.run_id or "")]
-    assert kinds == ["message", "context", "code", "artifact", "code_result"]
+    assert kinds == ["message", "skill", "context", "code", "artifact", "code_result", "skill", "skill"]
     assert {one.target for one in result.adaptations} == {"out", "column"}
 
 
@@ -245,8 +245,8 @@ def test_code_failures_are_told(execute: Execute, db: Database, text: str, error
     assert not result.success
     assert error in str(result.error)
     events = list(RunRepository(db).events(result.run_id or ""))
-    assert events[-1].kind == "error"
-    assert events[-2].code is not None
+    assert [event.kind for event in events][-2:] == ["error", "skill"]
+    assert events[-3].code is not None
 
 
 def test_independent_nodes_run_side_by_side(execute: Execute, db: Database) -> None:

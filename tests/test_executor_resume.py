@@ -22,7 +22,7 @@ from skillsmith.library.executor import ExecutionCallbacks, ExecutionInterrupted
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.tools import PythonTools, module_tools
-from skillsmith.models import Constant, FromInput, FromNode, Node, Skill, Template, Variable
+from skillsmith.models import Constant, FileUse, FromInput, FromNode, Node, Skill, Template, Variable
 from skillsmith.runs import RunRepository
 
 ROOT = Path(__file__).parents[1]
@@ -82,8 +82,9 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_ctrl_c_leaves_an_execution_that_goes_on(tmp_path: Path) -> None:
-    """SIGINT kills the running code, closes the run, and resuming runs only what was not done."""
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_an_execution_that_goes_on(tmp_path: Path, stop: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM kill running code, close the run, and resuming runs only what was not done."""
     db = Database(tmp_path / "skills.db")
     skill = SkillRepository(db).add(_slow_skill())
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -92,7 +93,7 @@ def test_ctrl_c_leaves_an_execution_that_goes_on(tmp_path: Path) -> None:
         start_new_session=True,
     )  # fmt: skip
     _wait_for(tmp_path / "work" / "started.txt")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     execution_id = process.communicate(timeout=30)[0].strip()
     assert process.returncode == 130
     grandchild = int((tmp_path / "work" / "started.txt").read_text())
@@ -257,3 +258,104 @@ class _Recording:
         if name == "leave":
             self._calls.append(arguments["code"])
         return "ok"
+
+
+APPENDING = """
+import os, signal, sys, time
+old = open('log.txt').read() if os.path.exists('log.txt') else ''
+open('log.txt', 'a').write('2')
+open('made.txt', 'a').write('x')
+if not os.path.exists('../again'):
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(5)
+print(old)
+"""
+
+
+def test_code_killed_half_way_leaves_no_trace_when_it_runs_again(tmp_path: Path) -> None:
+    """Files that unfinished code changed or made are put back first; other files stay as they are."""
+    db = Database(tmp_path / "skills.db")
+    skill = SkillRepository(db).add(
+        Skill(
+            name="slow",
+            variables=(Variable(name="word", type="string", default="x"),),
+            nodes=(
+                _code("n1", "open('log.txt', 'w').write('1')"),
+                _code("n2", APPENDING, "n1", writes=(FileUse(path=Constant("made.txt")),)),
+            ),
+            output_bindings={"before": FromNode("n2")},
+        )
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    died = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+    work = tmp_path / "work"
+    _wait_for(work / "made.txt")
+    assert (work / "log.txt").read_text() == "12"
+    (work / "mine.txt").write_text("the user's")
+    (tmp_path / "again").write_text("")
+    (execution,) = ExecutionLedger(db).list("slow")
+    result = SkillExecutor(db).execute_skill(skill, {}, resume=execution.id)
+    assert result.success, result.error
+    assert str(result.outputs["before"]).strip() == "1"
+    assert [(work / name).read_text() for name in ("log.txt", "made.txt", "mine.txt")] == [
+        "12", "x", "the user's",
+    ]  # fmt: skip
+    db.close()
+
+
+KILLED = """
+import os, signal, sys
+from skillsmith.db import Database
+from skillsmith.library.executor import ExecutionCallbacks, SkillExecutor
+from skillsmith.library.repository import SkillRepository
+from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.tools import module_tools
+
+db, left = Database("skills.db"), int(sys.argv[1])
+
+def die_at(name, data):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+skill = SkillRepository(db).get("chain")
+found = next(ExecutionLedger(db).list("chain"), None)
+result = SkillExecutor(db, tools=module_tools("notes")).execute_skill(
+    skill, {}, resume=found and found.id, callbacks=ExecutionCallbacks(on_event=die_at)
+)
+print(result.outputs["all"], result.error)
+"""
+
+
+def test_killed_at_every_boundary_it_still_does_everything_once(tmp_path: Path) -> None:
+    """SIGKILL at each event, one later each time: resuming ends it, and no change is made twice."""
+    (tmp_path / "notes.py").write_text(
+        "def write_note(text: str) -> str:\n"
+        "    with open('notes.txt', 'a') as file:\n"
+        "        file.write(text)\n"
+        "    return text\n"
+    )
+    db = Database(tmp_path / "skills.db")
+    nodes = [
+        Node(id=f"n{n}", kind="tool", tool="write_note", arguments={"text": Constant(str(n))},
+             after=(f"n{n - 1}",) if n > 1 else ())
+        for n in range(1, 4)
+    ]  # fmt: skip
+    skill = Skill(name="chain", nodes=tuple(nodes), output_bindings={"all": FromNode("n3")})
+    SkillRepository(db).add(skill)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for events in range(12):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(events)], cwd=tmp_path, env=environment, text=True,
+            capture_output=True, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        if "under way" in done.stderr:  # killed between the beginning of a call and its end
+            pytest.fail(done.stderr)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.stdout == "3 None\n"
+    assert (tmp_path / "notes.txt").read_text() == "123"
+    db.close()

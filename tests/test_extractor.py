@@ -170,6 +170,7 @@ def test_a_code_skill_is_replayed_in_a_scratch_folder(db: Database, tmp_path: Pa
     assert [(proof.level, proof.passed) for proof in report.skill.proofs] == [
         ("reconstructs", True),
         ("replays", True),
+        ("generalises", True),
     ], report.skill.proofs
     assert report.skill.state == "proven"
     defaults = {one.name: one.default for one in report.skill.variables}

@@ -24,7 +24,7 @@ from skillsmith.library.repository import SkillRepository
 from skillsmith.library.scoring import Features, confidences, score
 from skillsmith.library.vectors import VectorIndex
 from skillsmith.library.weights import MIN_CONFIDENCE, WITH_VECTORS, WORDS_ALONE
-from skillsmith.library.wording import likeness, spoken, stem, telling_words
+from skillsmith.library.wording import likeness, phrasing, spoken, stem, telling_words
 from skillsmith.models import Execution, Skill, Variable
 
 SETS = Path(__file__).parents[2] / "shared" / "data" / "matching"
@@ -111,13 +111,12 @@ def test_without_a_model_the_answer_says_so_once(fill: Fill) -> None:
 
 
 def test_two_skills_that_fit_equally_are_no_confident_match(fill: Fill) -> None:
-    """Of two skills that say the same neither can be more likely than the other."""
+    """Of two skills that say the same neither is likely enough to be the answer."""
     twin = replace(SKILLS[1], name="draw_spectrum", description=SKILLS[1].description)
     result = fill(SKILLS[1], twin, SKILLS[2]).match("power spectrum of numbers", min_confidence=0)
     one, other = result.matches[:2]
     assert {one.name, other.name} == {"plot_spectrum", "draw_spectrum"}
-    assert abs(one.confidence - other.confidence) < 0.2
-    assert one.confidence < 0.7
+    assert max(one.confidence, other.confidence) < MIN_CONFIDENCE
 
 
 def test_required_tags_limit_the_candidates(fill: Fill) -> None:
@@ -318,6 +317,24 @@ def test_words_are_read_as_people_say_them() -> None:
     assert telling_words("to be or not to be") == ["to", "be", "or", "not"]
     assert likeness("Cancel order 7", ["cancel order 9", "plot"]) == pytest.approx(2 / 3)
     assert likeness("Cancel order 7", []) == 0
+
+
+def test_values_do_not_count_in_a_phrasing() -> None:
+    """Names, numbers, quoted pieces and places of a pattern are one and the same; word order counts."""
+    assert phrasing("Cancel order 7 of Mia Li", ["Cancel order {order_id} of {user}"]) == 1
+    assert phrasing('Post "hello there" in books', ["Post 'good bye' in movies"]) == pytest.approx(3 / 5)
+    assert phrasing("order the cancel", ["cancel the order"]) < phrasing(
+        "cancel an order", ["cancel the order"]
+    )
+    assert phrasing("Cancel order 7", []) == 0
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_phrasing_is_like_itself_and_likeness_has_no_direction(one: str, other: str) -> None:
+    """Every text is as it is phrased itself, and two texts are as alike as the other way round."""
+    assert phrasing(one, [one]) == 1
+    assert phrasing(one, [other]) == phrasing(other, [one])
+    assert 0 <= phrasing(one, [other]) <= 1
 
 
 def load(repo: SkillRepository, folder: Path, limit: int) -> list[tuple[str, list[str]]]:

@@ -10,7 +10,8 @@ import sqlean
 
 from skillsmith import db as db_module
 from skillsmith.db import Database
-from skillsmith.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
+from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 
 
 def structure(connection: Any) -> dict[str, str]:
@@ -26,9 +27,7 @@ def structure(connection: Any) -> dict[str, str]:
 
 def test_migrating_an_empty_file_gives_the_schema_as_it_is_written(db: Database) -> None:
     """Whoever reads the schema text reads what every user's file looks like."""
-    fresh = sqlean.connect(":memory:")
-    fresh.executescript(SCHEMA)
-    assert structure(db.conn) == structure(fresh)
+    assert structure(db.conn) == structure(_fresh())
 
 
 def test_the_schema_splits_into_whole_statements() -> None:
@@ -71,6 +70,39 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     upgraded = Database(path)
     assert "whole" in structure(upgraded.conn)
     assert upgraded.scalar("PRAGMA user_version") == SCHEMA_VERSION + 1
+
+
+OLD_ROWS = """
+INSERT INTO executions (id, skill_name, version, started_at, success, adapted)
+VALUES ('0190', 'plot', 1, 1, 1, 1);
+INSERT INTO adaptations (execution, ordinal, type, target, before, after, reason)
+VALUES (1, 1, 'retry', 'n1', '1', '2', 'an earlier try failed');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_first_release_opens_with_all_it_holds(tmp_path: Path) -> None:
+    """It gets the schema of today, its rows stay, and what it could not say yet is empty."""
+    path = tmp_path / "old.db"
+    old = sqlean.connect(str(path))
+    old.executescript((Path(__file__).parent / "fixtures" / "schema_1.sql").read_text(encoding="utf-8"))
+    old.executescript(f"PRAGMA application_id = {APPLICATION_ID};{OLD_ROWS}")
+    old.execute("CREATE TABLE _sqlite_migrations (migration_set TEXT, name TEXT, applied_at TEXT)")
+    old.execute("INSERT INTO _sqlite_migrations VALUES ('skillsmith', 'm001_initial', '2026-01-01')")
+    old.commit()
+    old.close()
+    db = Database(path)
+    assert structure(db.conn) == structure(_fresh())
+    assert db.scalar("PRAGMA user_version") == SCHEMA_VERSION
+    (adaptation,) = ExecutionLedger(db).get("0190").adaptations
+    assert (adaptation.type, adaptation.after, adaptation.evidence) == ("retry", 2, {})
+    db.close()
+
+
+def _fresh() -> Any:
+    fresh = sqlean.connect(":memory:")
+    fresh.executescript(SCHEMA)
+    return fresh
 
 
 SPECIFIED = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Annotated
 
@@ -24,6 +24,7 @@ FILE_COLUMNS = (
     Column(key="agent", title="agent", show=lambda value: value or "(before the run)"),
     Column(key="at", title="at", show=when, style="dim", spare=True),
     Column(key="superseded_by", title="superseded by"),
+    Column(key="deleted", title="deleted", show=lambda value: "deleted" if value else "", style="dim"),
     Column(
         key="digest", title="digest", show=lambda value: str(value)[:12], width=12, style="dim", spare=True
     ),
@@ -42,22 +43,40 @@ def artifacts(
     limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
 ) -> None:
-    """List a run's files and their versions; with PATH, what each version changed."""
+    """List a run's files and their versions; with PATH, what each version changed.
+
+    A file that took another one's place (plot_v1.py, plot_v2.py; a renamed file) is compared with that one.
+    Contents are stored without secrets; digests and sizes are those of what is stored.
+    """
     with session.open() as workspace:
         key = workspace.runs.key(run)
-        found: Iterator[dict[str, Json]]
-        if path is None:
-            found = map(_listed, workspace.files.versions(key))
-        else:
-            found = _history(workspace, workspace.files.history(key, path))
+        every = workspace.files.versions(key)
+        found = every if path is None else workspace.files.history(key, path)
+        gone = _gone(workspace, run)
+        listed: Iterator[dict[str, Json]] = (_listed(version, gone) for version in found)
+        if path is not None:
+            listed = _with_diffs(workspace, listed, found, every)
         session.out.items(
-            _after(found, after), limit=limit, cursor="cursor", empty="the run has no files",
+            _after(listed, after), limit=limit, cursor="cursor", empty="the run has no files",
             show=lambda page: _show(session.out, page, diffs=path is not None),
         )  # fmt: skip
 
 
-def _listed(version: FileVersion) -> dict[str, Json]:
-    return {**file_document(version), "cursor": _cursor(version)}
+def _gone(workspace: Workspace, run: str) -> set[str]:
+    """Return the paths of files that were not there any more when the run ended."""
+    gone: set[str] = set()
+    for event in workspace.runs.events(run, kind="artifact"):
+        data = event.data or {}
+        if data.get("change") == "deleted":
+            gone.add(event.content or "")
+        else:
+            gone.discard(event.content or "")
+    return gone
+
+
+def _listed(version: FileVersion, gone: set[str]) -> dict[str, Json]:
+    deleted = version.path in gone and version.superseded_by is None
+    return {**file_document(version), "deleted": deleted, "cursor": _cursor(version)}
 
 
 def _cursor(version: FileVersion) -> str:
@@ -70,20 +89,35 @@ def _after(items: Iterator[dict[str, Json]], cursor: str | None) -> Iterator[dic
     return items
 
 
-def _history(workspace: Workspace, versions: Sequence[FileVersion]) -> Iterator[dict[str, Json]]:
-    before: str | None = ""
-    for version in versions:
-        now = _text(workspace.files.content(version))
-        diff = None
-        if before is not None and now is not None:
-            diff = "".join(
-                unified_diff(
-                    before.splitlines(keepends=True), now.splitlines(keepends=True),
-                    f"{version.path}@{version.version - 1}", _cursor(version),
-                )
-            )  # fmt: skip
-        yield {**_listed(version), "diff": diff}
-        before = now
+def _with_diffs(
+    workspace: Workspace,
+    listed: Iterable[dict[str, Json]],
+    versions: Sequence[FileVersion],
+    every: Sequence[FileVersion],
+) -> Iterator[dict[str, Json]]:
+    """Add to each version what it changed of the one before: of its own file, or of the file it replaced."""
+    replaced: dict[str | None, FileVersion] = {}
+    for version in every:
+        if (
+            version.superseded_by not in replaced
+            or f"{version.path}@{version.version + 1}" == version.superseded_by
+        ):
+            replaced[version.superseded_by] = version
+    for item, version in zip(listed, versions, strict=True):
+        before = replaced.get(_cursor(version))
+        previous = None if before is None else _cursor(before)
+        yield {**item, "previous": previous, "diff": _diff(workspace, before, version)}
+
+
+def _diff(workspace: Workspace, before: FileVersion | None, now: FileVersion) -> str | None:
+    """Return a unified diff; None where one of the two is not text or was not kept."""
+    old = "" if before is None else _text(workspace.files.content(before))
+    new = _text(workspace.files.content(now))
+    if old is None or new is None:
+        return None
+    name = f"{now.path}@0" if before is None else _cursor(before)
+    lines = unified_diff(old.splitlines(), new.splitlines(), name, _cursor(now), lineterm="")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _text(content: bytes | None) -> str | None:
@@ -98,11 +132,12 @@ def _text(content: bytes | None) -> str | None:
 
 def _show(out: Output, page: Sequence[Mapping[str, Json]], *, diffs: bool) -> None:
     out.table(FILE_COLUMNS, page)
-    if not diffs:
-        return
-    for item in page:
+    for item in page if diffs else ():
         out.line()
-        if item["diff"] is None:
-            out.line(f"{item['cursor']}: not text, or too large to keep")
-        else:
+        if item["diff"]:
             out.code(item["diff"], language="diff")
+        elif item["diff"] is None:
+            facts = f"{size(item['size'])}, sha256 {item['digest']}"
+            out.line(f"{item['cursor']}: not text, or too large to keep: {facts}")
+        else:
+            out.line(f"{item['cursor']}: the same text as {item['previous'] or 'an empty file'}")

@@ -6,8 +6,9 @@ The keys are a contract with scripts: more may be added, none goes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from skillsmith.notices import timestamp
 
 if TYPE_CHECKING:
     from skillsmith.models import (
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
         SkillSummary,
         ToolUse,
     )
-
-
-def timestamp(at: float | None) -> str | None:
-    """Return Unix seconds as ISO 8601 in UTC, to the millisecond."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def run_document(run: Run) -> dict[str, Json]:
@@ -181,6 +175,7 @@ def adaptation_document(adaptation: Adaptation) -> dict[str, Json]:
         "before": adaptation.before,
         "after": adaptation.after,
         "reason": adaptation.reason,
+        "evidence": dict(adaptation.evidence),
     }
 
 

@@ -8,7 +8,7 @@ import typer
 
 from skillsmith.cli.documents import execution_document, stats_document
 from skillsmith.cli.session import DEFAULT_LIMIT, AfterOption, LimitOption, Session, command
-from skillsmith.cli.text import duration, money, number, share, short_id, when
+from skillsmith.cli.text import duration, money, number, plural, share, short_id, when
 from skillsmith.models import Json
 from skillsmith.output import Column
 from skillsmith.workspace import Workspace
@@ -52,7 +52,13 @@ def executions(
 
 @command("skillsmith stats refund_booking", "skillsmith stats refund_booking@2 --json")
 def stats(session: Session, *, name: HistoryArgument) -> None:
-    """Show a skill's performance, counted from its executions."""
+    """Show a skill's performance, counted from its executions, beside your runs without it.
+
+    Runs without the skill are those it was made from, those on the same tasks, and those whose task is the
+    skill's with other values or is worded like one it has served. An execution helped when it succeeded
+    where most of them failed, or did it faster or cheaper; it hurt when it failed where most succeeded, or
+    was slower or dearer.
+    """
     with session.open() as workspace:
         skill, version = _known(workspace, name)
         document = stats_document(workspace.ledger.stats(skill, version=version))
@@ -73,22 +79,52 @@ def _known(workspace: Workspace, name: str) -> tuple[str, int | None]:
 
 
 def _lines(document: dict[str, Json]) -> list[tuple[str, str]]:
-    low = share(document["success_rate_low"])
+    low, high = share(document["success_rate_low"]), share(document["success_rate_high"])
+    rate = f"{share(document['success_rate'])} (95 % sure: {low} to {high})" if low else ""
     return [
-        ("executions", str(document["executions"])),
-        (
-            "success rate",
-            f"{share(document['success_rate'])} (at least {low} with 95 % confidence)" if low else "",
-        ),
+        ("executions", _uses(document)),
+        ("success rate", rate),
         ("average duration", duration(document["avg_duration_seconds"])),
         ("95 % are done within", duration(document["p95_duration_seconds"])),
         ("average cost", money(document["avg_cost_usd"])),
         ("adapted", share(document["adaptation_rate"])),
-        ("helped / hurt", _helped(document)),
+        *(_against(document, document["baseline"]) if document["baseline"] else [("without the skill", "")]),
     ]
 
 
-def _helped(document: dict[str, Json]) -> str:
-    if document["helped"] is None:
+def _uses(document: dict[str, Json]) -> str:
+    total = document["selected"]
+    if not total:
+        return "0"
+    return (
+        f"{total} selected ({document['matched']} by match), {document['applied']} applied,"
+        f" {document['completed']} completed"
+    )
+
+
+def _against(document: dict[str, Json], baseline: dict[str, Json]) -> list[tuple[str, str]]:
+    """Return the lines that compare a skill with the user's own runs without it."""
+    rules = ", ".join(f"{count} by {rule}" for rule, count in baseline["by"].items())
+    rate = share(baseline["success_rate"])
+    low, high = share(baseline["success_rate_low"]), share(baseline["success_rate_high"])
+    speedup = document["speedup"]
+    return [
+        ("without the skill", f"{plural(baseline['runs'], 'run')} ({rules})"),
+        ("their success rate", f"{rate} (95 % sure: {low} to {high})"),
+        ("their median", " ".join(filter(None, _median(baseline)))),
+        ("faster by", f"{speedup:.1f} ×" if speedup else ""),
+        ("success with it", _difference(document["difference"])),
+        ("helped / hurt", f"{document['helped']} / {document['hurt']}"),
+    ]
+
+
+def _median(baseline: dict[str, Json]) -> tuple[str, str]:
+    return duration(baseline["median_duration_seconds"]), money(baseline["median_cost_usd"])
+
+
+def _difference(found: dict[str, Json] | None) -> str:
+    if found is None:
         return ""
-    return f"{document['helped']} / {document['hurt']} against runs without a skill"
+    words = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
+    low, high = f"{found['low']:+.0%}", f"{found['high']:+.0%}"
+    return f"{found['success_rate']:+.0%} (95 % sure: {low} to {high}): {words[found['verdict']]}"

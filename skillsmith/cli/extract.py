@@ -12,7 +12,7 @@ from skillsmith.cli.documents import proof_document, reason_document
 from skillsmith.cli.session import Session, command
 from skillsmith.cli.show import show_inputs, show_steps
 from skillsmith.cli.text import plural, short_id, split_list
-from skillsmith.errors import ExitCode, ExtractionError, NearDuplicateError, UsageError
+from skillsmith.errors import ExitCode, ExtractionError, NearDuplicateError, SecretFoundError, UsageError
 from skillsmith.models import Json
 from skillsmith.output import Column, Output
 from skillsmith.workspace import Workspace
@@ -20,12 +20,18 @@ from skillsmith.workspace import Workspace
 if TYPE_CHECKING:
     from skillsmith.library.extractor import ExtractionReport
 
+
+def _from(runs: Sequence[str]) -> str:
+    """Write which run a skill is from, or how many."""
+    return f"run {short_id(runs[0])}" if len(runs) == 1 else plural(len(runs), "run")
+
+
 MADE_COLUMNS = (
     Column(key="skill", title="skill", style="cyan"),
     Column(key="version", title="version", right=True),
     Column(key="state", title="state"),
     Column(key="proof", title="proof", show=lambda proof: proof["level"] if proof else ""),
-    Column(key="run", title="from run", show=short_id, style="dim"),
+    Column(key="runs", title="from", show=_from, style="dim"),
     Column(key="error", title="not made because", width=90, grow=True),
 )
 
@@ -44,17 +50,24 @@ DescriptionOption = Annotated[
 ]
 PublicOption = Annotated[bool, typer.Option("--public", help="Mark it as meant for sharing.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Keep it although the library has one like it.")]
+SecretsOption = Annotated[
+    bool, typer.Option("--allow-secrets", help="Keep it although something in it looks like a secret.")
+]
 ReplayOption = Annotated[
     bool, typer.Option("--replay", help="Run its code for the proof, also code of an imported log.")
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all-successful", help="One skill from each successful run, of RUN… or of all.")
+    bool,
+    typer.Option(
+        "--all-successful", help="One skill from each family of successful runs, of RUN… or of all."
+    ),
 ]
 
 
 @command(
     "skillsmith extract 019ab3 --name refund_booking",
     "skillsmith extract 019ab3 --name plot_spectrum --steps 3-7 --tags plotting,cmb",
+    "skillsmith extract 019ab3 019ab7 019abc --name cancel_orders",
     "skillsmith extract --all-successful --name airline",
 )
 def extract(
@@ -68,11 +81,16 @@ def extract(
     public: PublicOption = False,
     force: ForceOption = False,
     replay: ReplayOption = False,
+    allow_secrets: SecretsOption = False,
     all_successful: AllOption = False,
 ) -> ExitCode | None:
     """Make a skill from a run: find its inputs, build its steps, prove that they do what the run did.
 
-    A name that is there already gets a new version. A skill that does the same under another name is refused.
+    Of several runs of one kind of task, what differs becomes an input, what is done for one thing or for
+    three a loop, what only some did conditional. Failed ones among them give checks.
+
+    A name that is there already gets a new version. A skill that does the same under another name is refused,
+    and so is one that holds what looks like a key, token or password: the error says where.
     """
     options: dict[str, Json] = {
         "steps": steps,
@@ -81,6 +99,7 @@ def extract(
         "public": public,
         "force": force,
         "replay": True if replay else None,
+        "allow_secrets": allow_secrets,
     }
     if all_successful:
         return _extract_each(session, runs or (), name, options)
@@ -105,6 +124,7 @@ def report_document(report: ExtractionReport) -> dict[str, Json]:
         "description": report.skill.description,
         "tags": list(report.skill.tags),
         "proof": proof_document(report.proof),
+        "proofs": [proof_document(proof) for proof in report.skill.proofs],
         "inputs": whole["inputs"],
         "outputs": whole["outputs"],
         "nodes": whole["nodes"],
@@ -116,35 +136,51 @@ def report_document(report: ExtractionReport) -> dict[str, Json]:
 def _extract_each(
     session: Session, runs: Sequence[str], prefix: str | None, options: dict[str, Json]
 ) -> ExitCode:
-    """Make a skill from each successful run; what cannot become one is listed with its reason."""
+    """Make a skill from each family of successful runs; what cannot become one is listed with its reason."""
     items: list[dict[str, Json]] = []
+    if options["steps"] != "all":
+        raise UsageError("--steps is for one run", hint="leave it out with --all-successful")
     with session.open() as workspace:
-        chosen = _successful(workspace, runs)
-        with session.out.progress("extracting", total=len(chosen)) as step:
-            for run in chosen:
-                items.append(_extract_one(workspace, run, _free_name(workspace, prefix), options))
+        families = _families(workspace, runs)
+        with session.out.progress("extracting", total=len(families)) as step:
+            for good, failed in families:
+                items += _extract_family(workspace, good, failed, prefix, options)
                 step(1, "")
         made = sum(item["skill"] is not None for item in items)
         with session.out.progress("embedding", total=made) as step:
             workspace.vectors.sync(progress=step)
-    session.out.document({"items": items, "next": None}, lambda: _show_each(session.out, items, made))
+    listed: list[dict[str, Json]] = [{"runs": good, "failed_runs": failed} for good, failed in families]
+    document: dict[str, Json] = {"items": items, "families": listed, "next": None}
+    session.out.document(document, lambda: _show_each(session.out, items, made))
     unfit = all(item["code"] == ExtractionError.code for item in items)
     return ExitCode.FAILED if items and unfit else ExitCode.OK
 
 
+def _extract_family(
+    workspace: Workspace, good: list[str], failed: list[str], prefix: str | None, options: dict[str, Json]
+) -> list[dict[str, Json]]:
+    """Make one skill of a family; where its runs cannot be lined up, one of each."""
+    made = _extract_one(workspace, good, failed, prefix, options)
+    if made["code"] != ExtractionError.code or len(good) == 1:
+        return [made]
+    return [_extract_one(workspace, [run], [], prefix, options) for run in good]
+
+
 def _extract_one(
-    workspace: Workspace, run: str, name: str | None, options: dict[str, Json]
+    workspace: Workspace, good: list[str], failed: list[str], prefix: str | None, options: dict[str, Json]
 ) -> dict[str, Json]:
+    about: dict[str, Json] = {"run": good[0], "runs": good}
+    runs = [*good, *failed] if len(good) > 1 else good
     try:
-        report = workspace.extractor.extract([run], name=name, **options)
-    except (ExtractionError, NearDuplicateError) as error:
-        return {"run": run, "skill": None, "code": error.code, "error": error.message}
-    return {"run": run, **report_document(report), "code": None, "error": None}
+        report = workspace.extractor.extract(runs, name=_free_name(workspace, prefix), **options)
+    except (ExtractionError, NearDuplicateError, SecretFoundError) as error:
+        return {**about, "skill": None, "code": error.code, "error": error.message}
+    return {**about, **report_document(report), "code": None, "error": None}
 
 
-def _successful(workspace: Workspace, runs: Sequence[str]) -> list[str]:
-    chosen = map(workspace.runs.get, runs) if runs else workspace.runs.list(outcome="success")
-    return [run.id for run in chosen if run.outcome == "success"]
+def _families(workspace: Workspace, runs: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    chosen = map(workspace.runs.get, runs) if runs else workspace.runs.list()
+    return workspace.extractor.families([run.id for run in chosen])
 
 
 def _free_name(workspace: Workspace, prefix: str | None) -> str | None:
@@ -157,10 +193,10 @@ def _free_name(workspace: Workspace, prefix: str | None) -> str | None:
 def _show(out: Output, report: ExtractionReport, document: dict[str, Json]) -> None:
     skill, proof = report.skill, report.proof
     out.line(f"{skill.name}@{skill.version}  {skill.state}", style="bold")
-    if proof is not None:
-        verdict = "passed" if proof.passed else "failed"
-        out.line(f"proof: {proof.level} {verdict}, {plural(proof.compared, 'thing')} compared")
-        for failure in proof.failures:
+    for one in skill.proofs:
+        verdict = "passed" if one.passed else "failed"
+        out.line(f"proof: {one.level} {verdict}, {plural(one.compared, 'thing')} compared")
+        for failure in one.failures:
             out.line(f"  {failure}", style="red")
     show_inputs(out, skill.variables)
     show_steps(out, skill, code=False)
@@ -174,4 +210,5 @@ def _show(out: Output, report: ExtractionReport, document: dict[str, Json]) -> N
 
 def _show_each(out: Output, items: Sequence[dict[str, Json]], made: int) -> None:
     out.table(MADE_COLUMNS, items)
-    out.line(f"{plural(made, 'skill')} from {plural(len(items), 'successful run')}")
+    runs = sum(len(item["runs"]) for item in items)
+    out.line(f"{plural(made, 'skill')} from {plural(runs, 'successful run')}")

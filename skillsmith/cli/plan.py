@@ -36,11 +36,15 @@ def show_plan(out: Output, plan: Mapping[str, Json]) -> None:
 def _show_node(out: Output, node: Mapping[str, Json]) -> None:
     after = f"  after {joined(node['after'])}" if node["after"] else ""
     out.line(f"{node['id']:>4}  {node['kind']}  {node.get('tool') or node['title']}{after}", style="bold")
+    if node.get("for_each"):
+        out.line(f"        for each item of {_value(node['for_each'])}")
     for name, value in {**node.get("arguments", {}), **node.get("values", {})}.items():
         out.line(f"        {name} = {_value(value)}")
     for label in ("reads", "writes"):
         if node.get(label):
             out.line(f"        {label} {', '.join(map(_value, node[label]))}")
+    if node.get("tools"):
+        out.line(f"        may call {joined(node['tools'])}")
     if node["condition"]:
         out.line(f"        only if {node['condition']}")
     text = next(
@@ -48,6 +52,9 @@ def _show_node(out: Output, node: Mapping[str, Json]) -> None:
     )
     if text:
         out.code(text, language=node.get("language", "text"), indent=8)
+    if node.get("knowledge"):
+        out.line("        is told besides:")
+        out.code(node["knowledge"], language="text", indent=10)
     if node.get("problem"):
         out.line(f"        {node['problem']}", style="yellow")
 

@@ -185,6 +185,8 @@ def _node_title(node: Node) -> str:
 
 
 def _node_facts(node: Node, *, whole: bool) -> Iterator[str]:
+    if node.for_each is not None:
+        yield f"for each item of {show_binding(node.for_each)}"
     for name, binding in (*node.arguments.items(), *node.bindings.items()):
         text = show_binding(binding)
         yield f"{name} ← {text if whole else shorten(text, 200)}"

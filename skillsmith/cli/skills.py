@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from skillsmith.cli.documents import proof_document, stats_document, summary_document, timestamp
+from skillsmith.cli.documents import proof_document, stats_document, summary_document
 from skillsmith.cli.session import (
     DEFAULT_LIMIT,
     AfterOption,
@@ -18,6 +18,7 @@ from skillsmith.cli.session import (
 from skillsmith.cli.text import STATE_STYLES, joined, number, share, split_list, when
 from skillsmith.errors import UsageError
 from skillsmith.models import Json, Proof, Skill, SkillState
+from skillsmith.notices import timestamp
 from skillsmith.output import Column
 from skillsmith.workspace import Workspace
 

@@ -6,6 +6,9 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from skillsmith.library.mentions import quotes_in
 
 MIN_FIXED_WORDS = 2
 """A pattern with fewer words of its own would match anything."""
@@ -15,10 +18,11 @@ REACH_LEFT, REACH_RIGHT = 4, 3
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 _BREAK = re.compile(r"[.!?;:](?=\s|$)|\n")
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     "a an and are as at by for from in into is it of on or that the to via with your my".split()
 )
-_QUOTES = "\"'“”\u2018\u2019`"
+QUOTES = "\"'“”\u2018\u2019`"
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Place:
         right: Words after it in its sentence, the nearest first.
         ends: Whether its sentence ends with it.
         begins: Whether its sentence begins with it.
+        quoted: Whether it stands in quotes.
+        gaps: Marks between it and the nearest word on each side, such as a bracket.
     """
 
     variable: str
@@ -46,6 +52,8 @@ class Place:
     right: tuple[str, ...]
     begins: bool
     ends: bool
+    quoted: bool = False
+    gaps: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,7 @@ class Wording:
         self._starts = [word.start for word in self.words]
         self._ends = [word.end for word in self.words]
         self._breaks = [found.start() for found in _BREAK.finditer(text)]
+        self._quoted = [(start, end) for start, end, _ in quotes_in(text)]
 
     def before(self, position: int, count: int) -> list[Word]:
         """Return the words before a position, the nearest first."""
@@ -92,6 +101,23 @@ class Wording:
         index = bisect_left(self._breaks, start)
         return self._breaks[index] if index < len(self._breaks) and self._breaks[index] < end else None
 
+    def cuts_quote(self, start: int, end: int) -> bool:
+        """Whether a span has a part of a quoted text, or more than it: what is quoted is one piece."""
+        return any(
+            start < last and end > first and (start, end) != (first + 1, last - 1)
+            for first, last in self._quoted
+            if last - first <= len(self.text) / 2  # else it is the task that stands in quotes
+        )
+
+    def quote_at(self, position: int) -> tuple[int, int] | None:
+        """Return the quoted text that begins at a position, with its quotes."""
+        return next((span for span in self._quoted if span[0] == position), None)
+
+    def begins_sentence(self, position: int) -> bool:
+        """Whether a sentence begins with the word at a position."""
+        before = self.before(position, 1)
+        return not before or self.stop(before[0].end, position) is not None
+
 
 def words_of(text: str) -> list[Word]:
     """Return a text's words in order."""
@@ -100,6 +126,11 @@ def words_of(text: str) -> list[Word]:
 
 def places_in(pattern: str, names: Iterable[str]) -> list[Place]:
     """Return a pattern's places; braces around anything but these names stand for themselves."""
+    return list(_places_in(pattern, tuple(names)))
+
+
+@lru_cache(maxsize=64)
+def _places_in(pattern: str, names: tuple[str, ...]) -> tuple[Place, ...]:
     marks = list(_marks(pattern, names))
     places = []
     for mark in marks:
@@ -115,13 +146,21 @@ def places_in(pattern: str, names: Iterable[str]) -> list[Place]:
             variable=mark[1], left=left, right=right,
             begins=not left and (cut_left or start == 0),
             ends=not right and (cut_right or end == len(pattern)),
+            quoted=pattern[mark.start() - 1 : mark.start()] in tuple(QUOTES)
+            and pattern[mark.end() : mark.end() + 1] in tuple(QUOTES),
+            gaps=(marks_in(re.split(r"\w", before)[-1]), marks_in(re.split(r"\w", after)[0])),
         ))  # fmt: skip
-    return places
+    return tuple(places)
 
 
 def _marks(pattern: str, names: Iterable[str]) -> Iterator[re.Match[str]]:
     alternatives = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     return re.finditer(rf"\{{({alternatives})\}}", pattern) if alternatives else iter(())
+
+
+def marks_in(gap: str) -> str:
+    """Return what of the text between two words is no blank and no quote."""
+    return "".join(character for character in gap if not character.isspace() and character not in QUOTES)
 
 
 def _last_sentence(text: str) -> tuple[str, bool]:
@@ -198,7 +237,7 @@ def _flexible(text: str) -> str:
 def agreement(place: Place, wording: Wording, start: int, end: int) -> tuple[int, int]:
     """Return how many words before and after a span are those around a place, within its sentence."""
     before, after = wording.before(start, REACH_LEFT), wording.after(end, REACH_RIGHT)
-    left = _common(reversed(place.left), before)
+    left = _common(place.left[::-1], before)
     right = _common(place.right, after)
     if left and wording.stop(before[left - 1].end, start) is not None:
         left = 0
@@ -210,10 +249,21 @@ def agreement(place: Place, wording: Wording, start: int, end: int) -> tuple[int
 def _common(wanted: Iterable[str], found: Iterable[Word]) -> int:
     count = 0
     for one, other in zip(wanted, found, strict=False):
-        if one != other.text:
+        if one != other.text and stem(one) != stem(other.text):
             break
         count += 1
     return count
+
+
+@lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """Return a word without its plural ending; ``baggages`` and ``bags`` are one."""
+    if word.endswith("ies") and len(word) > len("ties"):
+        return word[: -len("ies")] + "y"
+    for ending in ("gages", "gage", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 - (ending == "gages"):
+            return word[: -len(ending)]
+    return word
 
 
 def spans_between(place: Place, wording: Wording, *, max_words: int) -> Iterator[Span]:
@@ -234,11 +284,12 @@ def spans_between(place: Place, wording: Wording, *, max_words: int) -> Iterator
             left = 0
         if not left and not (place.begins and opens):
             continue
-        telling = not left or {one.text for one in before[:left]} - _FUNCTION_WORDS
+        telling = not left or {one.text for one in before[:left]} - FUNCTION_WORDS
         for stop, right in _extend(place, wording, first, max_words):
             if telling or left + right > MIN_FIXED_WORDS:
                 start, end = _trimmed(wording.text, before[0].end if before else 0, stop)
-                yield Span(start=start, end=end, left=max(left, 1), right=right)
+                if start < end and not wording.cuts_quote(start, end):
+                    yield Span(start=start, end=end, left=max(left, 1), right=right)
 
 
 def _extend(place: Place, wording: Wording, first: int, max_words: int) -> Iterator[tuple[int, int]]:
@@ -266,9 +317,27 @@ def ends_like(place: Place, wording: Wording, start: int, end: int) -> bool:
 
 
 def _trimmed(task: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without blanks, quotes and commas at its ends."""
-    while start < end and (task[start].isspace() or task[start] in _QUOTES + ",:"):
-        start += 1
-    while end > start and (task[end - 1].isspace() or task[end - 1] in _QUOTES + ",:;.!?"):
+    """Return a span without blanks, quotes, commas and lone brackets at its ends."""
+    while end > start and (
+        task[end - 1].isspace() or task[end - 1] in QUOTES + ",:;.!?" or _ends_alone(task[start:end])
+    ):
         end -= 1
+    while start < end and (
+        task[start].isspace() or task[start] in QUOTES + ",:" or _begins_alone(task[start:end])
+    ):
+        start += 1
     return start, end
+
+
+def _ends_alone(text: str) -> bool:
+    """Whether a text ends with a bracket whose other half is not in it."""
+    last = text[-1]
+    return last in _BRACKETS.values() or (
+        last in _BRACKETS and text.count(last) > text.count(_BRACKETS[last])
+    )
+
+
+def _begins_alone(text: str) -> bool:
+    """Whether a text begins with a bracket whose other half is not in it."""
+    closing = {opening: close for close, opening in _BRACKETS.items()}.get(text[0])
+    return text[0] in _BRACKETS or (closing is not None and text.count(text[0]) > text.count(closing))

@@ -56,6 +56,7 @@ def ordered(nodes: Sequence[Node], edges: Mapping[str, Sequence[str]] | None = N
 def _flows(node: Node) -> set[str]:
     bindings = [*node.arguments.values(), *node.bindings.values()]
     bindings += [use.path for use in (*node.reads, *node.writes)]
+    bindings += [] if node.for_each is None else [node.for_each]
     return {
         source.node for binding in bindings for source in sources(binding) if isinstance(source, FromNode)
     }

@@ -15,34 +15,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
 
 from skillsmith.errors import UsageError
-from skillsmith.library.anchors import (
-    Place,
-    Wording,
-    agreement,
-    ends_like,
-    match_whole,
-    places_in,
-    spans_between,
-    words_of,
-)
+from skillsmith.library.anchors import Wording, match_whole, places_in
 from skillsmith.library.bindings import sources
+from skillsmith.library.claims import OUTPUT_WORDS, Claim, Claims
 from skillsmith.library.effects import name_words
-from skillsmith.library.inputs import accept
+from skillsmith.library.inputs import accept, takes_any_task
 from skillsmith.library.mentions import Mention, format_in, mentions
 from skillsmith.models import FromInput, Json, Skill, Variable
-
-NAME_REACH = 4
-"""How many words from a value its variable's name may stand."""
-
-MORE_WORDS = 4
-"""A text value may have so many words more than the default."""
-
-_NEEDS_WITNESS = frozenset({"integer", "number"})
-_OUTPUT_WORDS = frozenset("out output outfile dest destination target save export report result".split())
-_INPUT_WORDS = frozenset("in input infile source src data read load".split())
-_WRITE_CUES = frozenset("to into as save write output export called named create produce make".split())
-_SWITCH_VERBS = frozenset("include with use has is should add".split())
-_NO_WITNESS = frozenset("id ids name names value number no of the a an new file path text type".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +29,15 @@ class BoundValue:
     """A value that the task gives to a variable.
 
     Args:
-        rule: same-task, named, pattern, words-around, evidence or format.
+        rule: same-task, named, pattern, words-around, evidence, format or as-recorded.
         evidence: What speaks for it, for people.
+        span: Where in the task it stands, when it stands there.
     """
 
     value: Json
     rule: str
     evidence: str
+    span: tuple[int, int] | None = None
 
 
 def bind_task(
@@ -98,18 +79,6 @@ def recorded_values(task: str, skill: Skill) -> dict[str, BoundValue]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """One variable's claim on one span of the task."""
-
-    variable: str
-    mention: Mention
-    score: float
-    evidence: tuple[str, ...]
-    agreement: int = 0
-    rule: str = "evidence"
-
-
 class _Binder:
     def __init__(self, task: str, skill: Skill, today: date, folder: Path) -> None:
         self._task = task
@@ -120,24 +89,34 @@ class _Binder:
         names = [variable.name for variable in skill.variables]
         self._places = places_in(skill.task_pattern, names)
         self._roles = file_roles(skill)
+        self._claims = Claims(self._wording, self._places, self._roles, today=today, folder=folder)
         self._bound: dict[str, BoundValue] = {}
         self._taken: list[tuple[int, int]] = []
 
     def run(self) -> dict[str, BoundValue]:
+        self._any_task()
         self._named()
         self._whole()
-        claims = [claim for variable in self._open() for claim in self._claims(variable)]
-        self._settle(claims)
+        self._settle([claim for one in self._open() for claim in self._claims.of(one, self._is_free)])
         for variable in self._open():
             self._by_format(variable)
+        for variable in self._open():
+            self._as_recorded(variable)
         order = [variable.name for variable in self._skill.variables]
         return {name: self._bound[name] for name in order if name in self._bound}
+
+    def _any_task(self) -> None:
+        """Give the whole task to a skill whose pattern is nothing but one input, as prose skills have it."""
+        if self._task and takes_any_task(self._skill):
+            name = self._skill.task_pattern.strip()[1:-1]
+            found = BoundValue(value=self._task, rule="pattern", evidence="the task itself")
+            self._take(name, found, (0, len(self._task)))
 
     def _open(self) -> list[Variable]:
         return [variable for variable in self._skill.variables if variable.name not in self._bound]
 
     def _take(self, name: str, bound: BoundValue, span: tuple[int, int]) -> None:
-        self._bound[name] = bound
+        self._bound[name] = replace(bound, span=span)
         self._taken.append(span)
 
     def _named(self) -> None:
@@ -190,105 +169,10 @@ class _Binder:
         except UsageError:  # these words are no such value, so they bind nothing
             return None
 
-    def _claims(self, variable: Variable) -> Iterator[_Claim]:
-        places = [place for place in self._places if place.variable == variable.name]
-        found = mentions(self._task, variable, today=self._today, folder=self._folder)
-        found = [one for one in found if self._is_free((one.start, one.end))]
-        for mention in found:
-            yield self._weigh(variable, mention, places, alone=len({str(one.value) for one in found}) == 1)
-        if variable.type == "boolean":
-            yield from self._switches(variable)
-        text_items = variable.type == "list" and not found
-        if (variable.type == "string" and not variable.enum) or text_items:
-            yield from self._between(variable, places)
-
-    def _weigh(self, variable: Variable, mention: Mention, places: Sequence[Place], *, alone: bool) -> _Claim:
-        score, evidence = float(mention.strength), [mention.note] if mention.note else []
-        best = (0, 0)
-        for place in places:
-            best = max(best, agreement(place, self._wording, mention.start, mention.end), key=sum)
-        if sum(best):
-            score += 1.5 * sum(best)
-            evidence.append(f"{sum(best)} neighbouring words as in the pattern")
-        if any(ends_like(place, self._wording, mention.start, mention.end) for place in places):
-            score += 0.25
-        nearness = self._nearness(variable, mention)
-        if nearness:
-            score += nearness
-            evidence.append("its name stands close by")
-        role = self._role(variable, mention) if variable.type == "path" else 0.0
-        witnessed = sum(best) > 0 or nearness > 0
-        if variable.type in _NEEDS_WITNESS and not witnessed:
-            score = 0.0
-        elif variable.type == "string" and not sum(best):
-            score = 0.0  # quoted text says by itself nothing about whose it is
-        elif alone and score + role > 0:
-            score += 0.5
-            evidence.append(f"the only {variable.type} like it")
-        return _Claim(variable.name, mention, score + role, tuple(evidence), sum(best))
-
-    def _nearness(self, variable: Variable, mention: Mention) -> float:
-        """Return 0 to 2 for a word of the variable's name, or its unit, close to the value."""
-        wanted = {stem(word) for word in name_words(variable.name) if len(word) > 2} - _NO_WITNESS  # noqa: PLR2004
-        sides = (
-            self._wording.before(mention.start, NAME_REACH),
-            self._wording.after(mention.end, NAME_REACH),
-        )
-        steps = [
-            distance for side in sides for distance, word in enumerate(side) if stem(word.text) in wanted
-        ]
-        return 2.0 - 0.25 * min(steps) if steps else 0.0
-
-    def _role(self, variable: Variable, mention: Mention) -> float:
-        """Weigh whether a file is read or written against what the skill does with the variable."""
-        reads, writes = variable.name in self._roles[0], variable.name in self._roles[1]
-        if reads == writes:
-            words = set(name_words(variable.name))
-            reads, writes = bool(words & _INPUT_WORDS), bool(words & _OUTPUT_WORDS)
-        if reads == writes:
-            return 0.0
-        before = [word.text for word in self._wording.before(mention.start, 3)]
-        written = 1.0 if _WRITE_CUES & set(before) else 0.0
-        exists = "exists" in mention.note
-        return (
-            written - (1.0 if exists and not written else 0.0)
-            if writes
-            else (0.75 if exists else 0.25) - written
-        )
-
-    def _switches(self, variable: Variable) -> Iterator[_Claim]:
-        words = [word for word in name_words(variable.name) if word not in _SWITCH_VERBS]
-        name = r"[\s_-]+".join(map(re.escape, words))
-        off = r"(?P<no>without|no|exclude|excluding|skip)"
-        on = r"(?P<yes>with|include|including|add|use)"
-        pattern = rf"\b{off}?\s*{on}?\s*(?:an?\s+|the\s+)?{name}\b"
-        for found in re.finditer(pattern, self._task, re.IGNORECASE) if words else ():
-            if found["no"] or found["yes"]:
-                mention = Mention(start=found.start(), end=found.end(), value=not found["no"], strength=2)
-                yield _Claim(variable.name, mention, 2.0, (f"“{found[0].strip()}”",))
-
-    def _between(self, variable: Variable, places: Sequence[Place]) -> Iterator[_Claim]:
-        """Yield the text between the words that stand around the variable's places."""
-        default = variable.default
-        text = default if isinstance(default, str) else " ".join(map(str, default or ()))
-        max_words = len(words_of(text)) + MORE_WORDS
-        for place in places:
-            for span in spans_between(place, self._wording, max_words=max_words):
-                if not self._is_free((span.start, span.end)):
-                    continue
-                value: Json = self._task[span.start : span.end]
-                if variable.type == "list":
-                    value = _items(value)
-                mention = Mention(start=span.start, end=span.end, value=value)
-                evidence = f"{span.agreement} neighbouring words as in the pattern"
-                yield _Claim(
-                    variable.name, mention, 1.5 * span.agreement, (evidence,), span.agreement, "words-around"
-                )
-
     def _is_free(self, span: tuple[int, int]) -> bool:
         return all(span[1] <= start or span[0] >= end for start, end in self._taken)
 
-    def _settle(self, claims: list[_Claim]) -> None:
+    def _settle(self, claims: list[Claim]) -> None:
         """Bind the strongest claim that no other equals, until none is left."""
         claims = [claim for claim in claims if claim.score > 0]
         while True:
@@ -308,13 +192,13 @@ class _Binder:
                 hopeless = {claim.variable for claim in (best, *rivals)}
                 claims = [claim for claim in claims if claim.variable not in hopeless]
 
-    def _bind(self, claim: _Claim) -> None:
+    def _bind(self, claim: Claim) -> None:
         span = (claim.mention.start, claim.mention.end)
         evidence = f"“{self._task[slice(*span)]}”: {', '.join(claim.evidence) or 'nothing else fits'}"
         bound = BoundValue(value=claim.mention.value, rule=claim.rule, evidence=evidence)
         self._take(claim.variable, bound, span)
 
-    def _in_order(self, claims: Sequence[_Claim], best: _Claim) -> list[_Claim]:
+    def _in_order(self, claims: Sequence[Claim], best: Claim) -> list[Claim]:
         """Return claims by order of appearance: several like statements, one for each like variable.
 
         "Cancel order A. Cancel order B." over a pattern with the same two statements: only when the words
@@ -341,7 +225,7 @@ class _Binder:
             return
         path = PurePath(str(variable.default))
         writes = variable.type == "path" and path.suffix and (
-            variable.name in self._roles[1] or set(name_words(variable.name)) & _OUTPUT_WORDS
+            variable.name in self._roles[1] or set(name_words(variable.name)) & OUTPUT_WORDS
         )  # fmt: skip
         known = path.suffix if writes else variable.default
         if not writes and not {"format", "extension", "filetype"} & set(name_words(variable.name)):
@@ -352,10 +236,26 @@ class _Binder:
         written = _written_like(found[0], str(known))
         value = str(path.with_suffix(written)) if writes else written
         evidence = f"“{self._task[found[1] : found[2]]}”"
-        self._bound[variable.name] = BoundValue(value=value, rule="format", evidence=evidence)
+        self._take(
+            variable.name, BoundValue(value=value, rule="format", evidence=evidence), (found[1], found[2])
+        )
+
+    def _as_recorded(self, variable: Variable) -> None:
+        """Bind the recorded value where the task says it in so many words."""
+        plain = variable.type == "string" and not variable.enum and isinstance(variable.default, str)
+        if not plain or not str(variable.default).strip():
+            return
+        pattern = rf"(?<![\w.]){re.escape(str(variable.default).strip())}(?!\w)"
+        for found in re.finditer(pattern, self._task, re.IGNORECASE):
+            mention = Mention(start=found.start(), end=found.end(), value=variable.default)
+            if self._is_free(found.span()) and self._claims.is_witnessed(variable, mention):
+                evidence = f"“{found[0]}” is the recorded value"
+                bound = BoundValue(value=variable.default, rule="as-recorded", evidence=evidence)
+                self._take(variable.name, bound, found.span())
+                return
 
 
-def _conflict(one: _Claim, other: _Claim) -> bool:
+def _conflict(one: Claim, other: Claim) -> bool:
     if one is other:
         return False
     same_span = one.mention.start < other.mention.end and one.mention.end > other.mention.start
@@ -364,24 +264,9 @@ def _conflict(one: _Claim, other: _Claim) -> bool:
     return same_span
 
 
-def _items(text: str) -> list[str]:
-    parts = re.split(r"\s*(?:,\s*and\s|,|;|\band\b)\s*", text)
-    return [part.strip("\"'“” ") for part in parts if part.strip()]
-
-
 def _written_like(text: str, model: str) -> str:
     text = text.upper() if model.lstrip(".").isupper() else text.lower()
     return "." + text if model.startswith(".") else text
-
-
-def stem(word: str) -> str:
-    """Return a word without its plural ending; ``baggages`` and ``bags`` are one."""
-    if word.endswith("ies") and len(word) > len("ties"):
-        return word[: -len("ies")] + "y"
-    for ending in ("gages", "gage", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 - (ending == "gages"):
-            return word[: -len(ending)]
-    return word
 
 
 def file_roles(skill: Skill) -> tuple[frozenset[str], frozenset[str]]:

@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
-from skillsmith.errors import ExecutionError, InvalidSkillFileError
-from skillsmith.events import dump_json, parse_json
+from skillsmith.errors import InvalidSkillFileError
+from skillsmith.library.values import (
+    NOTHING,
+    UnresolvedError,
+    as_text,
+    cast_to,
+    normalise_result,
+    pick,
+    same,
+    take,
+)
 from skillsmith.models import (
     Between,
     Binding,
     Constant,
+    Each,
     FromInput,
+    FromItem,
     FromNode,
     Json,
     ListOf,
@@ -25,24 +36,16 @@ from skillsmith.models import (
     Where,
 )
 
+__all__ = [
+    "ITEM", "UnresolvedError", "as_text", "each_of", "from_json", "leaves", "normalise_result", "reads_item",
+    "rename_inputs", "rename_nodes", "resolve", "same", "show", "show_path", "sources", "take", "to_json",
+]  # fmt: skip
 
-class UnresolvedError(ExecutionError):
-    """A binding finds nothing where it points."""
-
-
-def normalise_result(value: Json) -> Json:
-    """Return a tool's result as JSON where it is JSON: text that parses is read, other text stays text."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_json(value)
-    except ValueError:
-        return value
+ITEM = ""
+"""Under this name, which no input can have, a loop passes on the item it is at."""
 
 
-def resolve(binding: Binding, inputs: Mapping[str, Json], results: Mapping[str, Json]) -> Json:
+def resolve(binding: Binding, inputs: Mapping[str, Json], results: Mapping[str, Json]) -> Json:  # noqa: C901, PLR0911  (one case a form)
     """Return a binding's value.
 
     Args:
@@ -59,11 +62,20 @@ def resolve(binding: Binding, inputs: Mapping[str, Json], results: Mapping[str, 
         case FromInput(name, cast):
             if name not in inputs:
                 raise UnresolvedError(f"the input {name!r} has no value", hint=f"give --set {name}=VALUE")
-            return _cast(inputs[name], cast)
+            return cast_to(inputs[name], cast)
         case FromNode(node, path, cast):
             if node not in results:
                 raise UnresolvedError(f"node {node} has no result to read from")
-            return _cast(_follow(node, results[node], path, inputs, results), cast)
+            where = f"the result of node {node}"
+            return cast_to(_follow(where, results[node], path, inputs, results), cast)
+        case FromItem(path, cast):
+            if ITEM not in inputs:
+                raise UnresolvedError("there is no item to read from: it stands in no loop")
+            return cast_to(_follow("the item", inputs[ITEM], path, inputs, results), cast)
+        case Each(items, value):
+            return [
+                resolve(value, {**inputs, ITEM: item}, results) for item in each_of(items, inputs, results)
+            ]
         case Text(parts):
             return "".join(
                 part if isinstance(part, str) else as_text(resolve(part, inputs, results)) for part in parts
@@ -74,32 +86,25 @@ def resolve(binding: Binding, inputs: Mapping[str, Json], results: Mapping[str, 
             return {name: resolve(item, inputs, results) for name, item in fields}
 
 
-def as_text(value: Json) -> str:
-    """Write a value into text: strings as they are, everything else as compact JSON."""
-    return value if isinstance(value, str) else dump_json(value).lstrip()
+def each_of(items: Binding, inputs: Mapping[str, Json], results: Mapping[str, Json]) -> list[Json]:
+    """Return the items of a loop.
 
+    Args:
+        items: Where they come from.
+        inputs: Values of the skill's inputs by name.
+        results: Normalised results of finished nodes by id.
 
-def _cast(value: Json, cast: str | None) -> Json:
-    try:
-        if cast == "string":
-            return as_text(value)
-        if cast == "integer":
-            return value if isinstance(value, int) else _integral(float(value))
-        if cast == "number":
-            return float(value)
-    except (TypeError, ValueError) as error:
-        raise UnresolvedError(f"{value!r} is no {cast}") from error
-    return value
-
-
-def _integral(value: float) -> int:
-    if not value.is_integer():
-        raise ValueError(value)
-    return int(value)
+    Raises:
+        UnresolvedError: It has no value, or that is no list.
+    """
+    found = normalise_result(resolve(items, inputs, results))
+    if not isinstance(found, list):
+        raise UnresolvedError(f"{show(items)} should be a list, and is {as_text(found)[:80]}")
+    return found
 
 
 def _follow(
-    node: str,
+    where: str,
     value: Json,
     path: tuple[PathStep, ...],
     inputs: Mapping[str, Json],
@@ -107,57 +112,12 @@ def _follow(
 ) -> Json:
     for depth, step in enumerate(path):
         if isinstance(step, Where):
-            value = _where(value, step, resolve(step.equals, inputs, results))
+            value = pick(value, step, resolve(step.equals, inputs, results))
         else:
             value = take(value, step)
-        if value is _NOTHING:
-            raise UnresolvedError(f"the result of node {node} has nothing at {show_path(path[: depth + 1])}")
+        if value is NOTHING:
+            raise UnresolvedError(f"{where} has nothing at {show_path(path[: depth + 1])}")
     return value
-
-
-_NOTHING = object()
-
-
-def take(value: Json, step: str | int | Between) -> Json:
-    """Return what one plain path step leads to, or a sentinel that no JSON value equals."""
-    if isinstance(step, Between):
-        return _between(value, step)
-    if isinstance(value, str):
-        value = normalise_result(value)
-    if isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
-        return value[step]
-    if isinstance(step, str) and isinstance(value, dict) and step in value:
-        return value[step]
-    return _NOTHING
-
-
-def _between(value: Json, step: Between) -> Json:
-    text = as_text(value)
-    start = 0
-    for _ in range(step.occurrence + 1):
-        found = text.find(step.before, start)
-        if found < 0:
-            return _NOTHING
-        start = found + len(step.before)
-    if not step.after:
-        return text[start:]
-    end = text.find(step.after, start)
-    return _NOTHING if end < 0 else text[start:end]
-
-
-def _where(value: Json, step: Where, wanted: Json) -> Json:
-    if isinstance(value, str):
-        value = normalise_result(value)
-    items = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
-    for item in items:
-        if isinstance(item, dict) and step.field in item and same(item[step.field], wanted):
-            return item
-    return _NOTHING
-
-
-def same(one: Json, other: Json) -> bool:
-    """Tell whether two scalars mean the same: equal, or equal as text but for case (``7`` and ``"7"``)."""
-    return one == other or as_text(one).casefold() == as_text(other).casefold()
 
 
 def show_path(path: tuple[PathStep, ...]) -> str:
@@ -176,7 +136,7 @@ def show_path(path: tuple[PathStep, ...]) -> str:
     return text or "whole result"
 
 
-def show(binding: Binding) -> str:
+def show(binding: Binding) -> str:  # noqa: PLR0911  (one case a form)
     """Write a binding for people."""
     match binding:
         case Constant(value):
@@ -185,6 +145,10 @@ def show(binding: Binding) -> str:
             return f"{{{name}}}"
         case FromNode(node, path):
             return f"{node} → {show_path(path)}"
+        case FromItem(path):
+            return f"item → {show_path(path)}" if path else "item"
+        case Each(items, value):
+            return f"[{show(value)} for each item of {show(items)}]"
         case Text(parts):
             return "".join(part if isinstance(part, str) else f"‹{show(part)}›" for part in parts)
         case ListOf(items):
@@ -215,9 +179,12 @@ def sources(binding: Binding) -> Iterator[FromInput | FromNode]:  # noqa: C901  
             yield binding
         case FromNode(_, path):
             yield binding
-            for step in path:
-                if isinstance(step, Where):
-                    yield from sources(step.equals)
+            yield from _steps_sources(path)
+        case FromItem(path):
+            yield from _steps_sources(path)
+        case Each(items, value):
+            yield from sources(items)
+            yield from sources(value)
         case Text(parts):
             for part in parts:
                 if not isinstance(part, str):
@@ -232,6 +199,31 @@ def sources(binding: Binding) -> Iterator[FromInput | FromNode]:  # noqa: C901  
             return
 
 
+def _steps_sources(path: tuple[PathStep, ...]) -> Iterator[FromInput | FromNode]:
+    for step in path:
+        if isinstance(step, Where):
+            yield from sources(step.equals)
+
+
+def reads_item(binding: Binding) -> bool:  # noqa: PLR0911  (one case a form)
+    """Tell whether a binding reads the item of a loop around it."""
+    match binding:
+        case FromItem():
+            return True
+        case FromNode(_, path):
+            return any(isinstance(step, Where) and reads_item(step.equals) for step in path)
+        case Text(parts):
+            return any(not isinstance(part, str) and reads_item(part) for part in parts)
+        case ListOf(items):
+            return any(map(reads_item, items))
+        case ObjectOf(fields):
+            return any(reads_item(item) for _, item in fields)
+        case Each(items, _):
+            return reads_item(items)
+        case _:
+            return False
+
+
 def rename_nodes(binding: Binding, names: Mapping[str, str]) -> Binding:
     """Return the binding with node ids replaced."""
     return _replaced(binding, nodes=names, inputs={})
@@ -242,18 +234,24 @@ def rename_inputs(binding: Binding, names: Mapping[str, str]) -> Binding:
     return _replaced(binding, nodes={}, inputs=names)
 
 
-def _replaced(binding: Binding, *, nodes: Mapping[str, str], inputs: Mapping[str, str]) -> Binding:
+def _replaced(binding: Binding, *, nodes: Mapping[str, str], inputs: Mapping[str, str]) -> Binding:  # noqa: C901, PLR0911  (one case a form)
     def again(part: Binding) -> Binding:
         return _replaced(part, nodes=nodes, inputs=inputs)
+
+    def steps(path: tuple[PathStep, ...]) -> tuple[PathStep, ...]:
+        return tuple(
+            Where(step.field, again(step.equals)) if isinstance(step, Where) else step for step in path
+        )
 
     match binding:
         case FromInput(name, cast):
             return FromInput(inputs.get(name, name), cast)
         case FromNode(node, path, cast):
-            steps = tuple(
-                Where(step.field, again(step.equals)) if isinstance(step, Where) else step for step in path
-            )
-            return FromNode(nodes.get(node, node), steps, cast)
+            return FromNode(nodes.get(node, node), steps(path), cast)
+        case FromItem(path, cast):
+            return FromItem(steps(path), cast)
+        case Each(items, value):
+            return Each(again(items), again(value))
         case Text(parts):
             return Text(tuple(part if isinstance(part, str) else again(part) for part in parts))
         case ListOf(items):
@@ -264,7 +262,7 @@ def _replaced(binding: Binding, *, nodes: Mapping[str, str], inputs: Mapping[str
             return binding
 
 
-def to_json(binding: Binding) -> Json:
+def to_json(binding: Binding) -> Json:  # noqa: PLR0911  (one case a form)
     """Write a binding as JSON; ``from_json`` reads it back."""
     match binding:
         case Constant(value):
@@ -274,6 +272,10 @@ def to_json(binding: Binding) -> Json:
         case FromNode(node, path, cast):
             steps = [_step_to_json(step) for step in path]
             return {"node": node, "path": steps} | ({"cast": cast} if cast else {})
+        case FromItem(path, cast):
+            return {"item": [_step_to_json(step) for step in path]} | ({"cast": cast} if cast else {})
+        case Each(items, value):
+            return {"each": to_json(items), "value": to_json(value)}
         case Text(parts):
             return {"text": [part if isinstance(part, str) else to_json(part) for part in parts]}
         case ListOf(items):
@@ -330,6 +332,8 @@ _READERS: Mapping[str, Callable[[Json], Binding]] = {
     "node": lambda data: FromNode(
         str(data["node"]), tuple(_step_from_json(step) for step in data["path"]), data.get("cast")
     ),
+    "item": lambda data: FromItem(tuple(_step_from_json(step) for step in data["item"]), data.get("cast")),
+    "each": lambda data: Each(from_json(data["each"]), from_json(data["value"])),
     "text": lambda data: Text(
         tuple(part if isinstance(part, str) else from_json(part) for part in data["text"])
     ),

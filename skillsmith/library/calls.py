@@ -27,6 +27,7 @@ class Call:
         arguments: Parsed arguments; None when they were no JSON object.
         result: Normalised result.
         error: What went wrong, else None.
+        routes: Whether all it did was to say who goes on, as the capture saw from its result.
     """
 
     seq: int
@@ -37,6 +38,7 @@ class Call:
     result: Json = None
     error: str | None = None
     agent: str | None = None
+    routes: bool = False
 
     @property
     def label(self) -> str:
@@ -96,6 +98,7 @@ def _call(event: Event, result: Event | None) -> Call:
         result=normalise_result(text),
         error=_error(result, text),
         agent=event.agent,
+        routes=bool(result and result.data and result.data.get("routing")),
     )
 
 

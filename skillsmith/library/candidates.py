@@ -21,7 +21,7 @@ SMALL_LIBRARY = 50
 MAX_TERMS = 256
 MAX_HITS = 500
 HITS_A_WORD = 60
-HITS_A_SKILL = 0.2
+HITS_A_SKILL = 0.1
 """The commonest words of a task are left out of the search, so that it reads no more postings than the most
 of these: so many in any case, for each word of the task, and for each skill of the library."""
 MAX_LEARNT = 100_000

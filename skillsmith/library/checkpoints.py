@@ -6,12 +6,12 @@ have made its change: that is for a person to say, never for us to try again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from skillsmith.errors import NotFoundError
 from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.models import Json, NodeResult
+from skillsmith.models import Adaptation, Json, NodeResult
 
 PREPARED = ":inputs"
 """The checkpoint before the first node: the inputs as the nodes get them. No node can be called so."""
@@ -28,14 +28,19 @@ class Progress:
         reasons: Why inputs are not their defaults, by name.
         settled: Results of the nodes that are done or skipped, by key.
         attempts: How often a node was tried, where more than once.
-        uncertain: Keys of nodes that began to change something and never ended.
+        adaptations: Where nodes that are settled differ from the skill, by key.
+        uncertain: Keys of nodes that began to change something outside and never ended.
+        begun: Keys of code nodes that began and never ended, each with the files it declares that were not
+            there before.
     """
 
     values: Mapping[str, Json] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, NodeResult] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
+    adaptations: Mapping[str, tuple[Adaptation, ...]] = field(default_factory=dict)
     uncertain: tuple[str, ...] = ()
+    begun: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class SkillCheckpointManager:
@@ -96,7 +101,17 @@ class SkillCheckpointManager:
             attempts={
                 key: state["attempts"] for key, state in states.items() if state.get("attempts", 1) > 1
             },
-            uncertain=tuple(key for key, state in states.items() if state["status"] == _STARTED),
+            adaptations={
+                key: tuple(Adaptation(**one) for one in state["adaptations"])
+                for key, state in states.items()
+                if "adaptations" in state
+            },
+            uncertain=tuple(key for key, state in states.items() if state == {"status": _STARTED}),
+            begun={
+                key: tuple(state["absent"])
+                for key, state in states.items()
+                if state["status"] == _STARTED and "absent" in state
+            },
         )
 
     def prepared(self, execution_id: str, values: Mapping[str, Json], reasons: Mapping[str, str]) -> None:
@@ -104,22 +119,41 @@ class SkillCheckpointManager:
         state = {"values": dict(values), "reasons": dict(reasons)}
         self.create_skill_checkpoint(execution_id, PREPARED, state)
 
-    def started(self, execution_id: str, key: str) -> None:
-        """Mark that a node which changes something has begun."""
-        self.create_skill_checkpoint(execution_id, key, {"status": _STARTED})
+    def started(self, execution_id: str, key: str, *, absent: Sequence[str] | None = None) -> None:
+        """Mark that a node which changes something has begun.
 
-    def settled(self, execution_id: str, key: str, result: NodeResult, *, attempts: int = 1) -> None:
-        """Save how a node ended."""
+        Args:
+            execution_id: The execution.
+            key: The node's.
+            absent: For code, which changes nothing but its folder: the files it declares that are not there.
+        """
+        files = {} if absent is None else {"absent": list(absent)}
+        self.create_skill_checkpoint(execution_id, key, {"status": _STARTED, **files})
+
+    def settled(
+        self,
+        execution_id: str,
+        key: str,
+        result: NodeResult,
+        *,
+        attempts: int = 1,
+        adaptations: Sequence[Adaptation] = (),
+    ) -> None:
+        """Save how a node ended, and where it differs from the skill."""
         # what was printed is the result, and stands in the events: only the reason of a skip is kept
         reason = result.output if result.status == "skipped" else ""
         optional = {
             "output": reason, "exit_code": result.exit_code, "error": result.error,
             "artifacts": list(result.artifacts), "duration_seconds": result.duration_seconds,
         }  # fmt: skip
-        kept = {name: value for name, value in optional.items() if value not in (None, "", [])}
+        kept: dict[str, Json] = {
+            name: value for name, value in optional.items() if value not in (None, "", [])
+        }
         kept |= {"status": result.status, "result": result.result}
         if attempts > 1:
             kept["attempts"] = attempts
+        if adaptations:
+            kept["adaptations"] = [asdict(one) for one in adaptations]
         self.create_skill_checkpoint(execution_id, key, kept)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from skillsmith.library.code_beside import dotted_name
+from skillsmith.library.code_beside import dotted_name, mode_of
 
 _KINDS = {
     "the time": "time.time time.time_ns time.localtime time.gmtime time.ctime time.strftime "
@@ -47,6 +48,11 @@ _REACHES_OUT = (
     "subprocess.* os.system os.popen os.remove os.unlink os.rename os.replace os.rmdir shutil.move "
     "shutil.rmtree sqlite3.* sqlean.* sqlalchemy.* psycopg.* psycopg2.* pymysql.* pymongo.* redis.*"
 ).split()
+_CHANGES = re.compile(
+    r"(?:to_(?!datetime|numeric|dict|list|string|numpy|period|timestamp)|save|write|dump(?!s\b)|export|imsave"
+    r"|imwrite|tofile|unlink|remove_?(?:file|tree|dir)|mkdir|makedirs|touch|chmod|symlink|extract(?:all)?\b"
+    r"|system|run\b|Popen|call\b|check_|exec\b|eval\b|copy(?:file|tree|2)|rename|send|post|put\b|delete)"
+)
 _APPENDS = frozenset({"a", "ab", "a+", "at", "r+", "r+b"})
 
 
@@ -64,6 +70,24 @@ def reaches_out(tree: ast.Module) -> bool:
     texts = {node.value for call in calls for node in ast.walk(call) if isinstance(node, ast.Constant)}
     attributes = {call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
     return bool(_APPENDS & {text for text in texts if isinstance(text, str)}) or "to_sql" in attributes
+
+
+def only_looks(tree: ast.Module) -> bool:
+    """Tell whether a block can change nothing, as far as its code says: it reads, works out and prints.
+
+    Args:
+        tree: The parsed block.
+    """
+    if reaches_out(tree):
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = (dotted_name(node.func) or "").rpartition(".")[2]
+            mode = mode_of(node) if name == "open" else None
+            prints_elsewhere = any(keyword.arg == "file" for keyword in node.keywords)
+            if _CHANGES.match(name) or prints_elsewhere or (mode is not None and set(mode) & set("wax+")):
+                return False
+    return True
 
 
 def _kind(name: str) -> str | None:

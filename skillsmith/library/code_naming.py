@@ -11,6 +11,7 @@ from skillsmith.library.code_literals import Literal
 from skillsmith.library.code_words import unit_of
 from skillsmith.library.effects import name_words
 from skillsmith.library.literals import Occurrence
+from skillsmith.library.mentions import look_of
 from skillsmith.library.naming import identifier
 
 _GENERIC = frozenset(
@@ -20,6 +21,9 @@ _GENERIC = frozenset(
 )
 _PATH_WORDS = frozenset("file path filename filepath dir folder csv json png xlsx pdf txt parquet".split())
 _COLUMN_CALLS = frozenset("groupby sort_values drop set_index value_counts pivot_table merge agg".split())
+_SEARCHES = frozenset({"grep", "egrep", "fgrep", "rg"})
+_FOLDER_SAID = re.compile(r"\b(?:folder|directory)\s+(?:called\s+|named\s+)?\W?\Z", re.IGNORECASE)
+_SUFFIXES = {"string": "text", "list": "items", "path": "path", "date": "date", "id": "id"}
 _COLUMN_NAMES = frozenset("x y hue by on columns column index values subset col".split())
 
 
@@ -29,6 +33,24 @@ def is_column(literal: Literal) -> bool:
     called = (beside.call or "").rpartition(".")[2]
     return (beside.subscript and not beside.stored) or (
         called in _COLUMN_CALLS and (beside.name is None or beside.name in _COLUMN_NAMES)
+    )
+
+
+def has_telling_name(literal: Literal) -> bool:
+    """Whether the code itself says what a literal is: by a keyword, a variable, an option or a comparison."""
+    name = literal.beside.name
+    return _is_telling(name) and literal.beside.source != "key"
+
+
+def _is_telling(name: str | None) -> bool:
+    return name is not None and len(name) > 1 and identifier(name) not in _GENERIC
+
+
+def is_folder(mention: Occurrence) -> bool:
+    """Whether people said a value as a folder: "in letters/", "into the folder letters"."""
+    text = mention.said.text
+    return (
+        text[mention.end : mention.end + 1] == "/" or _FOLDER_SAID.search(text[: mention.start]) is not None
     )
 
 
@@ -48,7 +70,7 @@ def _suggestions(literal: Literal, mention: Occurrence | None) -> Iterator[str]:
         yield f"{literal.value[:30]}_column"
     if isinstance(literal.value, list) and beside.subscript:
         yield "columns"
-    if beside.name and identifier(beside.name) not in _GENERIC:
+    if _is_telling(beside.name):
         yield f"{_bound(beside.operator)}{beside.name}"
     if mention is not None and not isinstance(literal.value, str):
         unit = unit_of(mention)
@@ -57,6 +79,10 @@ def _suggestions(literal: Literal, mention: Occurrence | None) -> Iterator[str]:
     call = (beside.call or "").rpartition(".")[2]
     if call in {"head", "tail"}:
         yield "rows"
+    if call in _SEARCHES and not _is_telling(beside.name):
+        yield "pattern"
+    if mention is not None and isinstance(literal.value, str) and is_folder(mention):
+        yield "folder"
     if beside.name and isinstance(literal.value, int | float):
         yield beside.name
 
@@ -69,7 +95,15 @@ def fallback_name(draft: Draft) -> str:
     """Return a name for a variable that nothing beside it names."""
     if draft.type in {"date", "url", "email", "id", "path", "list"}:
         return {"path": "file", "list": "items"}.get(draft.type, draft.type)
-    return "number" if draft.type in {"integer", "number"} else "subject"
+    if draft.type in {"integer", "number"}:
+        return "number"
+    return "name" if look_of(draft.value) == "name" else "text"
+
+
+def without_clash(name: str, draft: Draft, code: str) -> str:
+    """Return a name that the code has in no braces of its own, where one more word makes it so."""
+    spelled = f"{name}_{_SUFFIXES.get(draft.type, 'value')}"
+    return spelled if f"{{{name}}}" in code and f"{{{spelled}}}" not in code else name
 
 
 def path_names(path: str, role: str, literals: Sequence[Literal], *, alone: bool) -> list[str]:

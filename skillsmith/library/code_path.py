@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import chain
 
 from skillsmith.library.code_blocks import Facts
-from skillsmith.library.code_effects import reaches_out
+from skillsmith.library.code_effects import only_looks, reaches_out
+from skillsmith.library.code_shell import shell_only_looks
+from skillsmith.library.languages import is_shell
 from skillsmith.models import Reason, Witness
 
 SIMILAR = 0.5
@@ -25,6 +28,9 @@ _INSTALL = re.compile(
     r"\s*(?:!|%)?(?:sudo\s+)?(?:[\w./-]*python[\d.]*\s+-m\s+)?"
     r"(?:pip3?|uv\s+pip|conda|mamba|apt(?:-get)?|npm|brew)\s+(?:-\S+\s+)*(?:install|update|add)\b.*"
 )
+_FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+|\d)(?!\w)")
+_TELLING_CHARS = 12
+"""A printed line of fewer characters may stand in an answer by chance."""
 _PACKAGE = re.compile(r"[A-Za-z][\w.-]*")
 
 
@@ -43,15 +49,20 @@ class Kept:
     reasons: tuple[Reason, ...]
 
 
-def successful_path(facts: Sequence[Facts]) -> Kept:
-    """Leave out what failed, what was done over and what only installed packages."""
+def successful_path(facts: Sequence[Facts], answers: Sequence[str] = ()) -> Kept:
+    """Leave out what failed, what was done over, what only looked and what only installed packages.
+
+    Args:
+        facts: All blocks of the run.
+        answers: What agents said after the last block: the run's answer may tell what a block printed.
+    """
     reasons = [_failure(block, facts) for block in facts if block.block.failed]
     reasons += [_installation(block) for block in facts if not block.block.failed and is_installation(block)]
     out = {reason.witnesses[0].seq for reason in reasons}
     kept = [block for block in facts if block.seq not in out]
-    while (done_over := next(_superseded(kept), None)) is not None:
-        reasons.append(done_over)
-        kept = [block for block in kept if block.seq != done_over.witnesses[0].seq]
+    while (needless := next(chain(_superseded(kept), _looks(kept, answers)), None)) is not None:
+        reasons.append(needless)
+        kept = [block for block in kept if block.seq != needless.witnesses[0].seq]
     needed = [block for block in facts if block.block.failed and _is_needed(block, kept)]
     reasons = [reason for reason in reasons if reason.witnesses[0].seq not in {block.seq for block in needed}]
     reasons += [_kept_failure(block) for block in needed]
@@ -185,6 +196,42 @@ def _repeats(block: Facts, other: Facts) -> bool:
         and functions <= other.names.functions
         and similarity(block.block.text, other.block.text) >= SIMILAR
     )
+
+
+# ---------------------------------------------------------------------------------------------- looks only
+
+
+def _looks(kept: Sequence[Facts], answers: Sequence[str]) -> Iterator[Reason]:
+    """Yield blocks that only printed something on the way, which nothing that came later used."""
+    for index, block in enumerate(kept):
+        later = kept[index + 1 :]
+        if block.writes or _is_used(block, later) or not _changes_nothing(block):
+            continue
+        made = next((other for other in later if other.writes or _is_attempt(block, other)), None)
+        if made is not None and not _is_told(block, later, answers):
+            detail = f"It only looked: {made.seq} made the result, and nothing used what it printed."
+            yield _left_out(block, "only-looked", detail, by=made)
+
+
+def _changes_nothing(block: Facts) -> bool:
+    if block.tree is not None:
+        return only_looks(block.tree)
+    return is_shell(block.block.language) and shell_only_looks(block.block.text)
+
+
+def _is_attempt(block: Facts, other: Facts) -> bool:
+    return similarity(block.block.text, other.block.text) >= SIMILAR
+
+
+def _is_told(block: Facts, later: Sequence[Facts], answers: Sequence[str]) -> bool:
+    """Whether the run's answer tells figures or lines that this block printed, and no later one."""
+    printed_later = "\n".join(other.block.output for other in later)
+    own = {*_FIGURE.findall(block.block.output), *_lines(block.block.output)}
+    return any(piece in answer and piece not in printed_later for piece in own for answer in answers)
+
+
+def _lines(output: str) -> Iterator[str]:
+    yield from (line.strip() for line in output.splitlines() if len(line.strip()) >= _TELLING_CHARS)
 
 
 # --------------------------------------------------------------------------------------------- installation

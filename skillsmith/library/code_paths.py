@@ -34,6 +34,7 @@ class KnownFile:
         path: Relative to the work folder.
         role: input, program (run by a command), passed (written by one block, read by another) or output.
         first: Sequence number of the first block that uses it.
+        spelled: Whether code that writes it holds its name without the ending as a text of its own.
         draft: The variable that holds its path or the end of it, if it became one.
         format: The variable that holds its ending instead.
     """
@@ -42,8 +43,14 @@ class KnownFile:
     role: str
     first: int
     uses: list[tuple[Facts, PathUse]]
+    spelled: bool = False
     draft: Draft | None = None
     format: Draft | None = None
+
+    @property
+    def named_by_data(self) -> bool:
+        """Whether it is a result whose name stands nowhere in the code."""
+        return self.role == "output" and not self.uses and not self.spelled
 
     def binding(self) -> Binding:
         """Return where the path comes from."""
@@ -66,9 +73,17 @@ def known_files(kept: Sequence[Facts]) -> list[KnownFile]:
             if use.path in files:
                 files[use.path].uses.append((facts, use))
     for file in files.values():
+        stem = posixpath.splitext(posixpath.basename(file.path))[0]
+        file.spelled = any(file.path in facts.writes and _holds(facts, stem) for facts in kept)
         if _is_program(file):
             file.role = "program"
     return list(files.values())
+
+
+def _holds(facts: Facts, stem: str) -> bool:
+    """Whether a text of the block ends with a file's name without its ending; without texts, one may."""
+    texts = [literal.value for literal in facts.literals if isinstance(literal.value, str)]
+    return not texts or any(re.search(rf"(?<!\w){re.escape(stem)}\Z", text.rstrip(".")) for text in texts)
 
 
 def _role(path: str, kept: Sequence[Facts]) -> str:

@@ -32,6 +32,12 @@ _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _OPTION = re.compile(r"--?([A-Za-z][\w-]*)")
 _SETTING = re.compile(r"(?:--?([A-Za-z][\w-]*)|([A-Za-z_]\w*))=")
 _NEGATIVE = re.compile(r"-\d+(\.\d+)?")
+_READERS = frozenset(
+    "grep egrep fgrep rg awk gawk head tail wc cut cat tac ls uniq tr echo printf jq diff cmp comm column nl "
+    "paste join date pwd tree zcat xxd od hexdump strings md5sum sha256sum stat du df file basename dirname "
+    "realpath which true test set cd seq rev fold expand".split()
+)
+"""Commands that change no file by themselves."""
 _RESERVED = {
     "if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "in", "case", "esac", "{", "}",
     "!", "time", "[[", "]]", "function", "select",
@@ -57,6 +63,33 @@ def shell_words(code: str) -> int:
     for _ in lexer.run():
         pass
     return lexer.words
+
+
+def shell_only_looks(code: str) -> bool:
+    """Tell whether shell commands can change nothing: known readers, joined by pipes, into no file."""
+    if re.search(r"`|\$\(|<\(|>\(|<<|\bsystem\b", code):
+        return False
+    quoted = re.findall(r"'[^']*'|\"[^\"]*\"", code)
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", code.replace("\\\n", " "))
+    bare = re.sub(r"\d?>&\d|\d?>\s*/dev/null", "", bare)
+    if ">" in bare or any(">" in text for text in quoted):  # awk writes files, too
+        return False
+    for command in re.split(r"\|\||&&|[|;&\n]", bare):
+        words = [word for word in command.split() if not re.fullmatch(r"\w+=\S*", word)]
+        if words and not words[0].startswith("#") and not _is_reader(words):
+            return False
+    return True
+
+
+def _is_reader(words: list[str]) -> bool:
+    name, options = words[0].rpartition("/")[2], {word.partition("=")[0] for word in words[1:]}
+    if name == "find":
+        return not options & {"-delete", "-exec", "-execdir", "-ok", "-fprint", "-fprintf", "-fls"}
+    if name == "sort":
+        return not any(option.startswith(("-o", "--output")) for option in options)
+    if name == "sed":
+        return not any(re.match(r"-\w*i|--in-place", option) for option in options)
+    return name in _READERS
 
 
 @dataclass(slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from skillsmith.library.code_blocks import Facts
 from skillsmith.library.code_drafts import Draft, Drafts, string_literals
 from skillsmith.library.code_encodings import plain_text
 from skillsmith.library.code_literals import Literal
-from skillsmith.library.code_naming import is_column, names_for
+from skillsmith.library.code_naming import has_telling_name, is_column, is_folder, names_for
 from skillsmith.library.code_words import (
     Words,
     distance,
@@ -35,6 +35,9 @@ from skillsmith.library.naming import IDENTIFYING
 from skillsmith.models import VariableType
 
 _GAP = 12
+_IDIOMS = (0, 1, -1)
+"""Numbers that stand for a beginning, a step or an end more often than for a choice."""
+_TELLING_CAPITALS = 3
 _SHELL_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PARTS_OF_ADDRESSES = re.compile(r"\S*(?:/|\.[A-Za-z]\w{0,4}\Z)\S*")
 _TOOLS = frozenset(
@@ -108,7 +111,7 @@ class _Tracer:
         ordered = sorted(first, key=lambda mention: mention.start)
         near = all(b.start - a.end <= _GAP and a.said == b.said for a, b in pairwise(ordered))
         telling = any(not is_weak(item) for item in items) or is_supported(first[0], literal)
-        return ordered[0] if near and telling else None
+        return replace(ordered[0], end=ordered[-1].end) if near and telling else None
 
     def whole(self) -> None:
         """Lift strings and numbers that were said."""
@@ -136,7 +139,26 @@ class _Tracer:
         if not is_weak(value):
             return mentions[0] if mentions else None
         near = [(steps, found) for found in mentions if (steps := distance(found, literal)) is not None]
-        return min(near, key=lambda pair: pair[0])[1] if near else None
+        if near:
+            return min(near, key=lambda pair: pair[0])[1]
+        return mentions[0] if self._is_setting(value, literal, mentions) else None
+
+    def _is_setting(self, value: object, literal: Literal, mentions: Sequence[Occurrence]) -> bool:
+        """Whether a short number, said once in figures, is the one that the code gives a telling name."""
+        if value in _IDIOMS or literal.beside.source != "target" or not has_telling_name(literal):
+            return False
+        said = [found for found in mentions if spelled(found)[0].isdigit() or spelled(found)[0] == "-"]
+        once_each = len({found.said.seq for found in mentions}) == len(mentions)
+        return bool(said) and once_each and self._standing(value) == 1
+
+    def _standing(self, value: object) -> int:
+        """Return in how many places the code has a number."""
+        return sum(
+            _is_same(literal.value, value)
+            for facts in self._kept
+            for literal in facts.literals
+            if literal.whole
+        )
 
     def _is_said_value(self, value: str, literal: Literal, found: Occurrence) -> bool:
         """Whether words that equal a string are that string's source, and no mere chance."""
@@ -145,11 +167,13 @@ class _Tracer:
         if value in self._made or is_display(literal):
             return False
         if is_weak(value):
-            return is_supported(found, literal) or (is_column(literal) and "column" in near_words(found))
-        beside = literal.beside
+            exact = len(value) >= _TELLING_CAPITALS and value.isupper() and spelled(found) == value
+            in_column = is_column(literal) and "column" in near_words(found)
+            return exact or in_column or is_supported(found, literal)
         if literal.kind == "word":  # a plain word of a command is its verb, unless an option takes it
-            return beside.name is not None
-        return is_column(literal) or bool(beside.name or beside.call)
+            return literal.beside.name is not None
+        named = has_telling_name(literal) or is_folder(found)
+        return named or is_column(literal) or is_supported(found, literal)
 
     def _lift(self, candidate: Candidate, found: Occurrence) -> None:
         literal, value = candidate.literal, candidate.value

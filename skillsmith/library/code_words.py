@@ -92,7 +92,7 @@ class Words:
 def _whole(text: str) -> str:
     if re.search(r"\w\.\w|/", text):  # a file name is more than the word before its dot
         return rf"(?<![\w.-]){re.escape(text)}(?![\w/-]|\.\w)"
-    before = r"(?<!\w)" if re.match(r"\w", text) else ""
+    before = r"(?<!\w)" if re.match(r"[\w.]", text) else ""  # an ending is a part of some file's name
     after = r"(?!\w)" if re.search(r"\w\Z", text) else ""
     return f"{before}{re.escape(text)}{after}"
 

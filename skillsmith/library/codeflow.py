@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from skillsmith.library.code_blocks import CodeBlock, Facts, facts_of
 from skillsmith.library.code_drafts import Draft, Drafts
 from skillsmith.library.code_effects import nondeterminism
-from skillsmith.library.code_naming import fallback_name
+from skillsmith.library.code_naming import fallback_name, without_clash
 from skillsmith.library.code_path import installed_packages, is_installation, successful_path
 from skillsmith.library.code_paths import KnownFile, known_files, lift_paths, lift_work_dir
 from skillsmith.library.code_variables import lift_said
@@ -77,7 +77,11 @@ class CodePlan:
 
 
 def plan_code(
-    blocks: Sequence[CodeBlock], words: Sequence[tuple[int, str, str]], *, work_dir: str | None = None
+    blocks: Sequence[CodeBlock],
+    words: Sequence[tuple[int, str, str]],
+    *,
+    work_dir: str | None = None,
+    answers: Sequence[str] = (),
 ) -> CodePlan:
     """Plan a run's code blocks.
 
@@ -85,9 +89,10 @@ def plan_code(
         blocks: All code that ran, in order.
         words: What people said, in order: sequence number, "task" or "user", the words.
         work_dir: Absolute path of the folder the code ran in, if known.
+        answers: What agents said after the last block.
     """
     facts = facts_of(blocks, work_dir=work_dir)
-    path = successful_path(facts)
+    path = successful_path(facts, answers)
     said = Words(words)
     files = known_files(path.blocks)
     drafts = Drafts()
@@ -136,15 +141,16 @@ def _nondeterminism(kept: Sequence[Facts]) -> Iterator[str]:
 def _name(drafts: Drafts, kept: Sequence[Facts]) -> None:
     """Give every variable a name of its own that cannot be confused with braces in the code."""
     taken: set[str] = set()
+    code = "\n".join(block.block.text for block in kept)
     for draft in drafts:
-        suggestions = [*draft.names, fallback_name(draft)]
+        suggestions = [without_clash(name, draft, code) for name in (*draft.names, fallback_name(draft))]
         base = next((name for name in suggestions if name not in taken), suggestions[0])
         name, number = base, 2
         while name in taken:
             name, number = f"{base}_{number}", number + 1
         taken.add(name)
         draft.name = name
-    chosen = choose_names("\n".join(block.block.text for block in kept), [draft.name for draft in drafts])
+    chosen = choose_names(code, [draft.name for draft in drafts])
     for draft in drafts:
         draft.name = chosen[draft.name]
 
@@ -177,7 +183,9 @@ def _uses(block: Facts, files: Sequence[KnownFile], *, writes: bool) -> tuple[Fi
         dict(block.writes) if writes else {path: block.block.files_before.get(path) for path in block.reads}
     )
     return tuple(
-        FileUse(path=file.binding(), digest=digests[file.path]) for file in files if file.path in digests
+        FileUse(path=file.binding(), digest=digests[file.path])
+        for file in files
+        if file.path in digests and not (writes and file.named_by_data)
     )
 
 
@@ -254,11 +262,12 @@ def _file_reasons(files: Sequence[KnownFile]) -> Iterator[Reason]:
             Witness(seq=facts.seq, where="code", path=f"line {use.literal.line}", text=use.text)
             for facts, use in file.uses
         )
+        rule = "named-by-data" if file.named_by_data else f"{file.role}-file"
         yield Reason(
             subject=f"file {file.path}",
-            decision="file",
-            rule=f"{file.role}-file",
-            detail=_WHY_FILE.get(file.role, "No other path can be written where the code has it."),
+            decision="left_out" if file.named_by_data else "file",
+            rule=rule,
+            detail=_WHY_FILE.get(rule, "No other path can be written where the code has it."),
             value=file.path,
             witnesses=where or (Witness(seq=file.first, where="file", text=file.path),),
         )
@@ -307,8 +316,9 @@ def _constants(kept: Sequence[Facts], drafts: Drafts, words: Words) -> Iterator[
 
 
 _WHY_FILE = {
-    "passed": "One block writes it and a later one reads it.",
-    "program": "It is a program that a command runs.",
+    "passed-file": "One block writes it and a later one reads it.",
+    "named-by-data": "The code makes it, but its name comes from what it reads: other files give others.",
+    "program-file": "It is a program that a command runs.",
 }
 _WHY_CONSTANT = {
     "no-source": "Nobody said it, and no file or earlier block has it.",

@@ -93,7 +93,7 @@ def code_part(
     """
     blocks = _blocks(events, versions)
     said = [(one.seq, one.where, one.text) for one in words]
-    plan = plan_code(blocks, said, work_dir=run.work_dir)
+    plan = plan_code(blocks, said, work_dir=run.work_dir, answers=_answers(events))
     groups = [list(group) for group in _groups(plan, calls)]
     names = {block.seq: f"n{len(calls) + 1 + index}" for index, group in enumerate(groups) for block in group}
     renamed = _renamed(plan, taken)
@@ -116,6 +116,16 @@ def code_part(
             re.sub(r"^code (\d+)", lambda found: names[int(found[1])], note) for note in plan.nondeterminism
         ),
     )
+
+
+def _answers(events: Sequence[Event]) -> list[str]:
+    """Return what agents said after the last code had run."""
+    last = max((event.seq for event in events if event.kind in ("code", "code_result")), default=0)
+    return [
+        event.content or ""
+        for event in events
+        if event.kind == "message" and event.role == "assistant" and event.seq > last
+    ]
 
 
 def _inputs(plan: CodePlan, taken: Mapping[str, Json], renamed: Mapping[str, str]) -> Iterator[Variable]:

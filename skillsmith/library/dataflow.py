@@ -9,14 +9,15 @@ kept as a ``Reason``.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from skillsmith.library.bindings import as_text, rename_nodes, show, sources
 from skillsmith.library.calls import Call, Said
-from skillsmith.library.literals import STRONG_CHARS, Occurrence, find, is_weak, named_nearby, type_of
+from skillsmith.library.composed import counted, number_in, pieces, shared_phrases
+from skillsmith.library.literals import Occurrence, find, is_weak, named_nearby, type_of
 from skillsmith.library.naming import VariableSet
-from skillsmith.library.results import Place, ResultIndex, best, flow
+from skillsmith.library.results import Place, ResultIndex, best, echoes, flow
 from skillsmith.library.selectors import select_by_input
 from skillsmith.models import (
     Binding,
@@ -35,7 +36,6 @@ UNIQUE_CHARS = 3
 """A weak value of so many characters may still flow from the only place that holds it."""
 
 LONG_TEXT_CHARS = 8
-_PIECE = re.compile(r"[#\w](?:[\w@#.:/-]*\w)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ class _Tracer:
         self._used: list[Place] = []  # places that arguments of the call in hand are bound to
 
     def run(self) -> Flow:
-        usable = [call for call in self._calls if call.error is None and call.arguments is not None]
+        usable = [
+            call
+            for call in self._calls
+            if call.error is None and call.arguments is not None and not call.routes
+        ]
         goals = [call for call in usable if call.effect == "write"] or _telling(usable)
         bound = self._slice(goals)
         kept = [bound[seq] for seq in sorted(bound)]
@@ -184,9 +188,10 @@ class _Tracer:
         places = self._index.exact(value, before=call.seq)
         if is_weak(value):
             named = [place for place in places if place.key == name]
-            distinct = {(place.call.seq, place.path) for place in places}
+            fresh = [place for place in places if not echoes(place)]
+            distinct = {(place.call.seq, place.path) for place in fresh}
             alone = len(distinct) == 1 and len(as_text(value)) >= UNIQUE_CHARS
-            places = named or (places if alone and not isinstance(value, bool) else [])
+            places = named or (fresh if alone and not isinstance(value, bool) else [])
         elif not places:
             places = [next(iter(self._index.pieces(value, before=call.seq)), None)]  # type: ignore[list-item]
             places = [place for place in places if place is not None]
@@ -217,10 +222,11 @@ class _Tracer:
         parts: list[str | Binding] = []
         witnesses: list[Witness] = []
         end = 0
-        known = [value for value, _ in self._variables.strings()]
-        known += self._index.phrases_in(text, before=call.seq)
-        for start, stop in _pieces(text, known):
-            bound = self._piece(call, text[start:stop])
+        names = {value: name for value, name in self._variables.strings() if value in text}
+        names |= shared_phrases(text, self._calls, self._words, before=call.seq)
+        known = {*names, *self._index.phrases_in(text, before=call.seq)}
+        for start, stop in pieces(text, sorted(known, key=lambda value: (-len(value), value))):
+            bound = self._piece(call, text[start:stop], text[stop:], names)
             if bound is None:
                 continue
             parts += [text[end:start], bound[0]]
@@ -230,8 +236,10 @@ class _Tracer:
             return None, []
         return Text(tuple(part for part in (*parts, text[end:]) if part != "")), witnesses
 
-    def _piece(self, call: Call, text: str) -> tuple[Binding, Witness] | None:
-        number = _number(text)
+    def _piece(
+        self, call: Call, text: str, after: str, names: Mapping[str, str]
+    ) -> tuple[Binding, Witness] | None:
+        number = number_in(text)
         value: Json = text if number is None else number
         if number is None and not is_weak(value):
             occurrence = find(text, self._words, before=call.seq)
@@ -239,11 +247,17 @@ class _Tracer:
                 name = next(
                     (place.key for place in self._index.exact(text, before=call.seq) if place.key), ""
                 )
-                return self._variables.lift(text, name or type_of("", text)), occurrence.witness()
-        if number is not None and not self._index.exact(number, before=call.seq):
-            return None
-        found = self._from_results(call, "", value)
-        return None if found is None else (found[1], found[0].witness())
+                name = name or names.get(text) or type_of("", text)
+                return self._lifted(call, text, name), occurrence.witness()
+        if number is None or self._index.exact(number, before=call.seq):
+            found = self._from_results(call, "", value)
+            if found is not None:
+                return found[1], found[0].witness()
+        said = number is not None and counted(number, after, self._calls, self._words, before=call.seq)
+        return (self._lifted(call, number, said[0]), said[1].witness()) if said else None
+
+    def _lifted(self, call: Call, value: Json, name: str) -> Binding:
+        return self._variables.lift(value, name, description=_describe(name, call))
 
     def _why_constant(self, call: Call, value: Json) -> tuple[str, str, list[Witness]]:
         text = as_text(value)
@@ -282,6 +296,8 @@ class _Tracer:
             rule, detail = "failed", f"failed and changed nothing: {call.error[:120]}"
         elif call.arguments is None:
             rule, detail = "not-json", "its arguments are no JSON object"
+        elif call.routes:
+            rule, detail = "hand-over", "it only says which agent goes on, or that the work is done"
         else:
             rule, detail = "result-unused", "it only looks, and nothing kept uses its result"
         return Reason(
@@ -324,30 +340,3 @@ def _decision(binding: Binding) -> str:
 
 def _describe(name: str, call: Call) -> str:
     return f"{name.replace('_', ' ')} for {call.name}"
-
-
-def _number(text: str) -> int | float | None:
-    if re.fullmatch(r"-?\d{1,15}", text):
-        return int(text) if str(int(text)) == text else None
-    if re.fullmatch(r"-?\d{1,15}\.\d{1,10}", text):
-        return float(text) if as_text(float(text)) == text else None
-    return None
-
-
-def _pieces(text: str, known: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield spans of known values and of what looks like an identifier or a figure, without overlap."""
-    taken: list[tuple[int, int]] = []
-    for value in known:
-        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
-        taken += [found.span() for found in re.finditer(pattern, text) if _is_free(found.span(), taken)]
-    for found in _PIECE.finditer(text):
-        piece = found[0]
-        telling = any(character.isdigit() or character in "_@" for character in piece)
-        coded = piece.isupper() and len(piece) > STRONG_CHARS
-        if (coded or (telling and len(piece) > 1)) and _is_free(found.span(), taken):
-            taken.append(found.span())
-    yield from sorted(taken)
-
-
-def _is_free(span: tuple[int, int], taken: Sequence[tuple[int, int]]) -> bool:
-    return all(span[1] <= start or span[0] >= end for start, end in taken)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from skillsmith.library.calls import Said
 from skillsmith.library.effects import name_words
 from skillsmith.library.literals import find
-from skillsmith.models import Json, Node, Variable
+from skillsmith.library.naming import identifier
+from skillsmith.models import Json, Node, Reason, Variable
 
 MAX_TAGS = 8
 MAX_NAME_CHARS = 64
@@ -19,16 +20,53 @@ _NO_TAG = frozenset(
 )
 
 
-def task_pattern(task: str, variables: Sequence[Variable]) -> str:
-    """Return the task with its variables in place: ``cancel ABC123`` → ``cancel {reservation_id}``."""
+def task_pattern(task: str, variables: Sequence[Variable], why: Iterable[Reason] = ()) -> str:
+    """Return the task with its variables in place: ``cancel ABC123`` → ``cancel {reservation_id}``.
+
+    Args:
+        task: The source task.
+        variables: The skill's inputs.
+        why: The decisions that lifted them, whose witnesses say where in the task each value stood.
+    """
     spans: list[tuple[int, int, str]] = []
-    for variable in sorted(variables, key=lambda one: -len(str(one.default))):
-        found = find(variable.default, [Said(0, "task", task)], before=1, near=variable.name)
-        if found and all(found.end <= start or found.start >= end for start, end, _ in spans):
-            spans.append((found.start, found.end, variable.name))
+    seen = list(_seen_in_task(why, len(task)))
+    places = {variable.name: _witnessed(variable, seen) for variable in variables}
+    longest_first = sorted(variables, key=lambda one: -len(str(one.default)))
+    for variable in sorted(longest_first, key=lambda one: places[one.name] is None):
+        span = places[variable.name] or _found(variable, task)
+        if span and all(span[1] <= start or span[0] >= end for start, end, _ in spans):
+            spans.append((*span, variable.name))
     for start, end, name in sorted(spans, reverse=True):
         task = f"{task[:start]}{{{name}}}{task[end:]}"
     return task
+
+
+def _seen_in_task(why: Iterable[Reason], length: int) -> Iterator[tuple[str, Json, tuple[int, int]]]:
+    """Yield name, value and span of what was lifted from the task's own words."""
+    for reason in why:
+        witness = next((one for one in reason.witnesses if one.where == "task"), None)
+        place = re.fullmatch(r"(\d+)-(\d+)", witness.path) if witness else None
+        if reason.decision == "input" and place and int(place[2]) <= length:
+            steps = re.findall(r"[A-Za-z_]\w*", reason.subject)
+            yield identifier(steps[-1]) if steps else "", reason.value, (int(place[1]), int(place[2]))
+
+
+def _witnessed(
+    variable: Variable, seen: Iterable[tuple[str, Json, tuple[int, int]]]
+) -> tuple[int, int] | None:
+    """Return the span that a variable was lifted from: of its value, and rather under its own name."""
+    own = re.sub(r"_\d+$", "", variable.name)
+    alike = [
+        (name == variable.name, name == own, span)
+        for name, value, span in seen
+        if type(value) is type(variable.default) and value == variable.default
+    ]
+    return max(alike, key=lambda one: one[:2])[2] if alike else None
+
+
+def _found(variable: Variable, task: str) -> tuple[int, int] | None:
+    found = find(variable.default, [Said(0, "task", task)], before=1, near=variable.name)
+    return (found.start, found.end) if found else None
 
 
 def description(nodes: Sequence[Node], task: str) -> str:

@@ -182,7 +182,7 @@ def _optional(kind: Any, *names: str) -> Callable[[Any], dict[str, Json]]:
 _of_variable = _optional(Variable, "description", "default", "required", "enum")
 _of_node = _optional(
     Node, "title", "agent", "tool", "effect", "language", "after", "condition", "optional", "timeout_seconds",
-    "retries", "source_seqs",
+    "retries", "repeatable", "output_schema", "source_seqs",
 )  # fmt: skip
 _of_artifact = _optional(
     SkillArtifact, "path", "description", "language", "is_template", "template_variables"
@@ -205,6 +205,8 @@ def _node_to_json(node: Node) -> Document:
         data["arguments"] = {name: to_json(binding) for name, binding in node.arguments.items()}
     if node.bindings:
         data["bindings"] = {name: to_json(binding) for name, binding in node.bindings.items()}
+    if node.for_each is not None:
+        data["for_each"] = to_json(node.for_each)
     if node.reads:
         data["reads"] = list(map(_use_to_json, node.reads))
     if node.writes:
@@ -250,6 +252,7 @@ def _template(data: Document) -> Template:
 _NODE_READERS: Mapping[str, Callable[[Any], Any]] = {
     "arguments": _bindings,
     "bindings": _bindings,
+    "for_each": from_json,
     "reads": _uses,
     "writes": _uses,
     "template": _template,

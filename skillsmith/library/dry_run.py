@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from skillsmith.errors import ExecutionError, RefusedError, SkillsmithError
-from skillsmith.library.bindings import resolve, show, sources
+from skillsmith.library.agent_nodes import allowed_tools, knowledge_of
+from skillsmith.library.bindings import ITEM, reads_item, resolve, show, sources
 from skillsmith.library.graph import Stop
 from skillsmith.library.node_runs import CODE_TIMEOUT_SECONDS, rendered
 from skillsmith.library.preparation import Means, Preparation, refuse_untrusted, require_means, warnings_of
 from skillsmith.library.workfolder import InputFile
-from skillsmith.models import Binding, FileUse, FromInput, FromNode, Json, Node
+from skillsmith.models import Binding, FileUse, FromInput, FromNode, Json, Node, Skill
 
 
 def document_of(preparation: Preparation, *, means: Means) -> dict[str, Json]:
@@ -25,7 +26,7 @@ def document_of(preparation: Preparation, *, means: Means) -> dict[str, Json]:
         preparation: Made with ``only_look``.
         means: What could be used; what is missing becomes a problem in the document.
     """
-    skill = preparation.skill
+    skill, values = preparation.skill, _scope_values(preparation)
     return {
         "skill": skill.name,
         "version": skill.version,
@@ -35,7 +36,10 @@ def document_of(preparation: Preparation, *, means: Means) -> dict[str, Json]:
         "missing": list(preparation.missing),
         "work_dir": None if preparation.work_dir is None else str(preparation.work_dir),
         "files_brought_in": [_file(file) for file in preparation.files.files],
-        "nodes": [_node(preparation, stop) for stop in preparation.graph.work()],
+        "nodes": [
+            _node(stop, values[stop.scope], preparation.graph.skills[stop.scope], means)
+            for stop in preparation.graph.work()
+        ],
         "warnings": warnings_of(skill),
         "problems": list(_problems(preparation, means)),
     }  # fmt: skip
@@ -65,22 +69,51 @@ def _input(preparation: Preparation, name: str) -> dict[str, Json]:
     entry: dict[str, Any] = {"name": name, "value": value, "from": "default" if bound is None else bound.rule}
     if bound is not None:
         entry["evidence"] = bound.evidence
+    elif name in preparation.defaults_used:
+        entry["evidence"] = "the task does not speak of it"
     used = preparation.files.values.get(name, value)
     if used != value:
         entry["used_as"] = used
     return entry
 
 
-def _node(preparation: Preparation, stop: Stop) -> dict[str, Json]:
+def _scope_values(preparation: Preparation) -> dict[str, dict[str, Json]]:
+    """Return the inputs of each skill as far as they are known before anything runs, by scope."""
+    values: dict[str, dict[str, Json]] = {"": dict(preparation.files.values)}
+    for stop in preparation.graph.stops.values():
+        if stop.enters is None:
+            continue
+        outer = values[stop.scope]
+        inner = {variable.name: variable.default for variable in stop.enters.variables}
+        for name, binding in stop.node.arguments.items():
+            known = _value(binding, outer)
+            if "value" in known:
+                inner[name] = known["value"]
+            else:
+                inner.pop(name, None)
+        values[stop.inner] = inner
+    return values
+
+
+def _node(stop: Stop, values: Mapping[str, Json], skill: Skill, means: Means) -> dict[str, Json]:
     node = stop.node
-    values = preparation.files.values if not stop.scope else {}
     entry: dict[str, Json] = {
         "id": stop.key, "kind": node.kind, "title": node.title, "agent": node.agent, "effect": node.effect,
         "after": sorted(stop.after), "optional": node.optional, "condition": node.condition,
-        "retries": node.retries,
+        "retries": node.retries, "repeatable": node.repeatable, "output_schema": node.output_schema,
+        "timeout_seconds": node.timeout_seconds,
     }  # fmt: skip
+    if node.kind == "agent":
+        allowed = allowed_tools(node, means.tools)
+        entry["knowledge"] = knowledge_of(skill, node)
+        entry["tools"] = sorted(means.tools.names() if means.tools and allowed is None else allowed or ())
     if node.kind == "tool":
-        entry |= {"tool": node.tool, "arguments": {n: _value(b, values) for n, b in node.arguments.items()}}
+        entry |= {"tool": node.tool, "arguments": _arguments(node, values)}
+    if node.for_each is not None:
+        entry["for_each"] = _value(node.for_each, values)
+        items = entry["for_each"].get("value")
+        if node.kind == "tool" and isinstance(items, list):
+            entry["calls"] = [_arguments(node, {**values, ITEM: item}) for item in items]
     if node.template is not None:
         entry |= _text(node, values)
     if node.kind == "code":
@@ -91,6 +124,10 @@ def _node(preparation: Preparation, stop: Stop) -> dict[str, Json]:
             "writes": _paths(node.writes, values),
         }
     return entry
+
+
+def _arguments(node: Node, values: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: _value(binding, values) for name, binding in node.arguments.items()}
 
 
 def _text(node: Node, values: Mapping[str, Json]) -> dict[str, Json]:
@@ -122,6 +159,8 @@ def _value(binding: Binding, values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _is_known(binding: Binding, values: Mapping[str, Json]) -> bool:
+    if reads_item(binding) and ITEM not in values:
+        return False
     return all(not isinstance(source, FromNode) and source.name in values for source in sources(binding))
 
 

@@ -15,6 +15,7 @@ from skillsmith.db import Database
 from skillsmith.events import EventLog, dump_json
 from skillsmith.files import FileRepository
 from skillsmith.ids import digest_of
+from skillsmith.library.agent_nodes import events_of
 from skillsmith.library.bindings import as_text
 from skillsmith.library.cleaning import Cleaner
 from skillsmith.library.workfolder import FileChange
@@ -30,6 +31,7 @@ from skillsmith.models import (
     RunStatus,
     ToolUse,
 )
+from skillsmith.models.protocols import AgentReply
 from skillsmith.runs import RunRepository
 
 AGENT = "skillsmith"
@@ -78,7 +80,8 @@ class ExecutionLog:
         self._key = self._runs.key(run.id)
 
     def _append(self, *events: Event) -> None:
-        self._seq = self._events.append(self._key, tuple(map(self._cleaner.event, events)))
+        if events:
+            self._seq = self._events.append(self._key, tuple(map(self._cleaner.event, events)))
 
     @property
     def position(self) -> int:
@@ -99,12 +102,39 @@ class ExecutionLog:
         code = CodeUse(language=node.language or "python", text=text, call_id=call_id)
         self._append(_event("code", node, key, code=code))
 
-    def prompt(self, node: Node, key: str, text: str) -> None:
-        """Write down what an agent or a person is asked."""
-        self._append(_event("message", node, key, role="user", content=text, recipient=node.agent))
+    def prompt(self, node: Node, key: str, text: str, *, to: str | None = None) -> None:
+        """Write down what an agent or a person is asked.
 
-    def ended(self, node: Node, key: str, call_id: str, result: NodeResult, *, at: float) -> None:
-        """Write down how a node ended."""
+        Args:
+            node: The node it is about.
+            key: The node's key.
+            text: The question.
+            to: Who is asked; None: the node's agent.
+        """
+        event = _event("message", node, key, role="user", content=text, recipient=to or node.agent)
+        self._append(replace(event, agent=AGENT))
+
+    def reply(self, reply: AgentReply, key: str, *, at: float) -> None:
+        """Write down what an agent did for a node."""
+        self._append(*events_of(reply, key=key, at=at))
+
+    def skill(self, name: str, data: Mapping[str, Json]) -> None:
+        """Write down what became of a skill: SKILL_MATCHED, SKILL_ADAPTED and so on."""
+        self._append(Event(kind="skill", at=time.time(), agent=AGENT, data={"event": name, **data}))
+
+    def ended(
+        self, node: Node, key: str, call_id: str, result: NodeResult, *, at: float, answered: bool = False
+    ) -> None:
+        """Write down how a node ended.
+
+        Args:
+            node: The node.
+            key: The node's key.
+            call_id: Of its call or code.
+            result: What came of it.
+            at: When, as Unix time.
+            answered: Whether the answer is written down already, as part of a reply.
+        """
         seconds = result.duration_seconds
         if node.kind == "tool":
             text = None if result.result is None and result.error else as_text(result.result)
@@ -118,7 +148,7 @@ class ExecutionLog:
                 output=result.output,
             )
             self._append(_event("code_result", node, key, at=at, code=code, duration_seconds=seconds))
-        elif result.status == "done":
+        elif result.status == "done" and not answered:
             content = as_text(result.result)
             self._append(
                 _event(

@@ -7,21 +7,26 @@ leaves run, events and checkpoints behind however it ends.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
+from skillsmith.files import FileRepository
 from skillsmith.library.binder import file_roles
 from skillsmith.library.bindings import UnresolvedError
+from skillsmith.library.books import Books
 from skillsmith.library.checkpoints import Progress, SkillCheckpointManager
 from skillsmith.library.cleaning import Cleaner, Redact
 from skillsmith.library.dry_run import document_of
 from skillsmith.library.execution_log import ExecutionLog
+from skillsmith.library.interrupts import sigterm_interrupts
 from skillsmith.library.lease import lease
 from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.mending import Mender
 from skillsmith.library.node_runs import NodeRunner
 from skillsmith.library.outcome import (
     ExecutionInterruptedError,
@@ -31,6 +36,7 @@ from skillsmith.library.outcome import (
     output_problem,
 )
 from skillsmith.library.preparation import Means, Preparation, prepare, warnings_of
+from skillsmith.library.recovery import put_back
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.resumption import (
     confirm_uncertain,
@@ -47,20 +53,10 @@ from skillsmith.runs import RunRepository
 
 MAX_SIDE_BY_SIDE = 4
 FIRST_BACKOFF_SECONDS = 0.5
+MAX_MENDINGS = 2
 
 PASSED_VARIABLES = "SKILLSMITH_PASS_ENV"
 """Names of environment variables that skills' code gets beyond the harmless ones, with commas."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Books:
-    """Where one execution is written down, and how far it had come."""
-
-    execution_id: str
-    run_id: str
-    log: ExecutionLog
-    progress: Progress
-    confidence: float | None
 
 
 class SkillExecutor:
@@ -70,14 +66,15 @@ class SkillExecutor:
         db: The connection; executions must be run on its thread.
         tools: Where tool nodes find their tools.
         work_dir: Folder the code works in; None: a new one below ``./skillsmith-runs`` for each execution.
-        agents: Runs agent nodes.
+        agents: Runs agent nodes, and mends nodes that fail.
         redact: Takes secrets out of events; whatever else is stored goes through it, too.
         pass_env: Names of environment variables that the code gets beyond the harmless ones.
         side_by_side: How many nodes may run at once.
         backoff_seconds: Pause before a failed node's first further try; doubles with each.
+        mendings: How often an agent is asked to mend one failing node; 0: never.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the means of executions, all with defaults)
         self,
         db: Database,
         *,
@@ -88,6 +85,7 @@ class SkillExecutor:
         pass_env: Sequence[str] | None = None,
         side_by_side: int = MAX_SIDE_BY_SIDE,
         backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+        mendings: int = MAX_MENDINGS,
     ) -> None:
         self._db = db
         self._skills = SkillRepository(db)
@@ -100,6 +98,7 @@ class SkillExecutor:
         self._pass_env = passed_variables() if pass_env is None else tuple(pass_env)
         self._side_by_side = side_by_side
         self._backoff_seconds = backoff_seconds
+        self._mendings = mendings
 
     def execute_skill(
         self,
@@ -116,9 +115,10 @@ class SkillExecutor:
 
         Args:
             skill: The version to run.
-            task_context: ``task``: what was asked for; ``inputs``: values by name; ``confidence``: the
-                matcher's, when it chose the skill.
-            allow_adaptation: Whether the task's words may change inputs that have a default.
+            task_context: ``task``: what was asked for; ``inputs``: values by name; ``confidence`` and
+                ``reason``: the matcher's, when it chose the skill.
+            allow_adaptation: Whether the task's words may change inputs that have a default, and whether
+                an agent, if there is one, may mend nodes that fail.
             strict_mode: Whether a failure of an optional node fails the skill.
             dry_run: Run nothing; the result's ``plan`` says what would be run.
             resume: Id of an execution of this skill to go on with; its own task and inputs are used.
@@ -129,23 +129,23 @@ class SkillExecutor:
             RefusedError: The skill is not trusted, or would write outside its work folder.
             ExecutionError: Something it needs is not there, or the execution to resume is still running or
                 used a secret, which is not stored. In all these cases nothing has been run.
-            ExecutionInterruptedError: On Ctrl-C; the execution can be resumed.
+            ExecutionInterruptedError: On Ctrl-C or SIGTERM; the execution can be resumed.
         """
-        callbacks = callbacks or ExecutionCallbacks()
+        callbacks, adapt = callbacks or ExecutionCallbacks(), allow_adaptation
         if dry_run:
             plan = self.plan(skill, task_context, allow_adaptation=allow_adaptation)
             return ExecutionResult(skill_used=skill.name, version=skill.version, plan=plan)
         if resume is not None:
             execution_id = self._ledger.get(resume).id
             with lease(self._db.path, execution_id):  # what is read from here on stays as it is
-                return self._resume(skill, execution_id, callbacks, strict=strict_mode)
+                return self._resume(skill, execution_id, callbacks, strict=strict_mode, adapt=adapt)
         preparation = prepare(
             skill, task=_task(task_context), given=_inputs(task_context), skills=self._skills,
-            means=self._means(callbacks), adapt=allow_adaptation,
+            means=self._means(callbacks), adapt=adapt,
         )  # fmt: skip
-        books = self._open(preparation, task_context.get("confidence"))
+        books = self._open(preparation, task_context, callbacks)
         with lease(self._db.path, books.execution_id):
-            return self._execute(preparation, books, callbacks, strict=strict_mode)
+            return self._execute(preparation, books, callbacks, strict=strict_mode, adapt=adapt)
 
     def plan(
         self, skill: Skill, task_context: Mapping[str, Json], *, allow_adaptation: bool = True
@@ -172,8 +172,11 @@ class SkillExecutor:
             work_dir=self._work_dir,
         )
 
-    def _open(self, preparation: Preparation, confidence: float | None) -> _Books:
+    def _open(
+        self, preparation: Preparation, context: Mapping[str, Json], callbacks: ExecutionCallbacks
+    ) -> Books:
         skill, log = preparation.skill, ExecutionLog(self._db, cleaner=self._cleaner)
+        confidence = context.get("confidence")
         run = log.begin(
             preparation.task, work_dir=preparation.work_dir,
             metadata={"skill": skill.name, "version": skill.version},
@@ -181,12 +184,16 @@ class SkillExecutor:
         execution_id = self._ledger.start(
             skill, task=run.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
         )
-        return _Books(
+        books = Books(
             execution_id=execution_id, run_id=run.id, log=log, progress=Progress(), confidence=confidence,
+            callbacks=callbacks, skill=skill, ledger=self._ledger,
         )  # fmt: skip
+        if confidence is not None:
+            books.announce("SKILL_MATCHED", confidence=confidence, explanation=context.get("reason") or "")
+        return books
 
     def _resume(
-        self, skill: Skill, execution_id: str, callbacks: ExecutionCallbacks, *, strict: bool
+        self, skill: Skill, execution_id: str, callbacks: ExecutionCallbacks, *, strict: bool, adapt: bool
     ) -> ExecutionResult:
         execution = self._ledger.get(execution_id)
         refuse_resume(execution, skill)
@@ -203,33 +210,50 @@ class SkillExecutor:
             preparation = replace(preparation, files=files)
         refuse_without_results(execution, progress, preparation.graph)
         confirm_uncertain(progress, preparation.graph, callbacks)
+        if preparation.work_dir is not None:
+            key = RunRepository(self._db).key(run.id)
+            put_back(
+                progress, preparation.graph, folder=preparation.work_dir, files=FileRepository(self._db),
+                run=key,
+            )  # fmt: skip
         log = ExecutionLog(self._db, cleaner=self._cleaner)
         log.reopen(run.id)
-        books = _Books(
+        books = Books(
             execution_id=execution.id, run_id=run.id, log=log, progress=progress,
-            confidence=execution.confidence,
+            confidence=execution.confidence, callbacks=callbacks, skill=skill, ledger=self._ledger,
         )  # fmt: skip
-        return self._execute(replace(preparation, task=execution.task), books, callbacks, strict=strict)
+        preparation = replace(preparation, task=execution.task)
+        return self._execute(preparation, books, callbacks, strict=strict, adapt=adapt)
 
     def _execute(
-        self, preparation: Preparation, books: _Books, callbacks: ExecutionCallbacks, *, strict: bool
+        self,
+        preparation: Preparation,
+        books: Books,
+        callbacks: ExecutionCallbacks,
+        *,
+        strict: bool,
+        adapt: bool,
     ) -> ExecutionResult:
         skill, groups = preparation.skill, ProcessGroups()
-        callbacks.tell("SKILL_EXECUTION_START", skill_name=skill.name, version=skill.version,
-                       run_id=books.run_id, execution_id=books.execution_id)  # fmt: skip
+        books.announce("SKILL_EXECUTION_START", version=skill.version, run_id=books.run_id)
         tracker = SkillAdaptationTracker()
         try:
-            with TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home:
+            with (
+                sigterm_interrupts(),
+                TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home,
+            ):
                 folder, reasons = self._begin(preparation, books)
                 tracker.track_inputs(skill, preparation.inputs, reasons, reads=file_roles(skill)[0])
                 runner = NodeRunner(
                     tools=self._tools, agents=self._agents, folder=folder, groups=groups,
                     environment=clean_environment(home=Path(home), passed=self._pass_env),
+                    skills=preparation.graph.skills, cancelled=threading.Event(),
                 )  # fmt: skip
+                mender = self._mender(preparation, runner) if adapt else None
                 walker = Walker(
-                    runner=runner, log=books.log, checkpoints=self._checkpoints, tracker=tracker,
-                    callbacks=callbacks, stop_code=groups.stop, side_by_side=self._side_by_side,
-                    backoff_seconds=self._backoff_seconds, strict=strict,
+                    runner=runner, mender=mender, log=books.log, checkpoints=self._checkpoints,
+                    tracker=tracker, callbacks=callbacks, stop_code=groups.stop, strict=strict,
+                    side_by_side=self._side_by_side, backoff_seconds=self._backoff_seconds,
                 )  # fmt: skip
                 walk = Walk(
                     preparation.graph, execution_id=books.execution_id, values=preparation.files.values,
@@ -244,9 +268,16 @@ class SkillExecutor:
             raise
         finally:
             groups.stop()
-        return self._judge(preparation, books, walk, tracker, callbacks)
+        return self._judge(preparation, books, walk, tracker)
 
-    def _begin(self, preparation: Preparation, books: _Books) -> tuple[WorkFolder | None, Mapping[str, str]]:
+    def _mender(self, preparation: Preparation, runner: NodeRunner) -> Mender | None:
+        if self._agents is None or self._mendings < 1:
+            return None
+        return Mender(
+            self._agents, runner=runner, graph=preparation.graph, task=preparation.task, limit=self._mendings
+        )
+
+    def _begin(self, preparation: Preparation, books: Books) -> tuple[WorkFolder | None, Mapping[str, str]]:
         """Make the work folder and bring the files in; return the folder and why inputs are what they are."""
         skill, plan = preparation.skill, preparation.files
         books.log.context({
@@ -262,27 +293,14 @@ class SkillExecutor:
         self._checkpoints.prepared(books.execution_id, plan.values, preparation.reasons)
         return folder, preparation.reasons
 
-    def _give_up(self, books: _Books, tracker: SkillAdaptationTracker, error: Exception) -> None:
+    def _give_up(self, books: Books, tracker: SkillAdaptationTracker, error: Exception) -> None:
         """Close the books on an error that is not the skill's own."""
         text = str(error) or type(error).__name__
         books.log.failure(text)
-        books.log.finish(status="failed", outcome="failure", reason=text)
-        self._ledger.finish(
-            books.execution_id,
-            success=False,
-            outputs={},
-            adaptations=tracker.adaptations,
-            artifacts=(),
-            error=text,
-        )
+        books.close(tracker.adaptations, success=False, error=text, reason=text)
 
     def _judge(
-        self,
-        preparation: Preparation,
-        books: _Books,
-        walk: Walk,
-        tracker: SkillAdaptationTracker,
-        callbacks: ExecutionCallbacks,
+        self, preparation: Preparation, books: Books, walk: Walk, tracker: SkillAdaptationTracker
     ) -> ExecutionResult:
         skill, results = preparation.skill, tuple(walk.results.values())
         outputs: dict[str, Json] = {}
@@ -291,28 +309,22 @@ class SkillExecutor:
             outputs, error = self._outputs(preparation, walk)
         success = error is None
         artifacts = tuple(dict.fromkeys(path for result in results for path in result.artifacts))
-        with_model = any(stop.node.kind == "agent" for stop in preparation.graph.work())
-        execution = self._ledger.finish(
-            books.execution_id, success=success, outputs=outputs, adaptations=tracker.adaptations,
-            artifacts=artifacts, error=error, cost_usd=None if with_model else 0.0,
-        )  # fmt: skip
-        books.log.finish(
-            status="completed" if success else "failed",
-            outcome="success" if success else "failure",
+        execution, usage = books.close(
+            tracker.adaptations, success=success, outputs=outputs, artifacts=artifacts, error=error,
             reason=error or f"{counted(results)}, and the outputs fit their schema",
-        )
+        )  # fmt: skip
         if success:
             self._remember(skill, books.log.clean(preparation.task))
-        work_dir = None if preparation.work_dir is None else str(preparation.work_dir)
-        result = ExecutionResult(
+        return ExecutionResult(
             run_id=books.run_id, execution_id=books.execution_id, skill_used=skill.name,
             version=skill.version, confidence=books.confidence, success=success,
             adaptations=tracker.adaptations, outputs=outputs, artifacts=artifacts,
-            duration_seconds=execution.duration_seconds or 0.0, cost_usd=execution.cost_usd, error=error,
-            work_dir=work_dir, nodes=results, warnings=tuple(warnings_of(skill)),
+            duration_seconds=execution.duration_seconds or 0.0, model_calls=usage.model_calls,
+            tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, cost_usd=usage.cost_usd, error=error,
+            work_dir=None if preparation.work_dir is None else str(preparation.work_dir), nodes=results,
+            warnings=tuple(warnings_of(skill)),
+            defaults_used={name: preparation.inputs[name] for name in preparation.defaults_used},
         )  # fmt: skip
-        _tell_end(result, callbacks)
-        return result
 
     def _outputs(self, preparation: Preparation, walk: Walk) -> tuple[dict[str, Json], str | None]:
         """Return the skill's outputs, and what is wrong with them."""
@@ -325,16 +337,6 @@ class SkillExecutor:
     def _remember(self, skill: Skill, task: str) -> None:
         if skill.id and task.strip() and task not in skill.examples:
             self._skills.add_example(f"{skill.name}@{skill.version}", task)
-
-
-def _tell_end(result: ExecutionResult, callbacks: ExecutionCallbacks) -> None:
-    if result.adaptations:
-        changes = [asdict(one) for one in result.adaptations]
-        callbacks.tell("SKILL_ADAPTED", skill_name=result.skill_used, adaptations=changes)
-    callbacks.tell(
-        "SKILL_EXECUTION_COMPLETE", skill_name=result.skill_used, success=result.success,
-        duration_seconds=result.duration_seconds, cost_usd=result.cost_usd, adapted=result.adapted,
-    )  # fmt: skip
 
 
 def passed_variables() -> tuple[str, ...]:

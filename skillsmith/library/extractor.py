@@ -15,11 +15,17 @@ from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
 from skillsmith.files import FileRepository
 from skillsmith.library import describe
+from skillsmith.library.align import TracedRun
 from skillsmith.library.assemble import merged, ordered, outputs, tool_nodes
 from skillsmith.library.calls import Said, calls_of, printed_in, said_in
 from skillsmith.library.codenodes import CodePart, code_part
 from skillsmith.library.dataflow import Flow, trace
+from skillsmith.library.document import to_document
+from skillsmith.library.families import attempted, families
+from skillsmith.library.family import family_skill
+from skillsmith.library.generalises import generalises, reconstructs_all
 from skillsmith.library.naming import VariableSet
+from skillsmith.library.perturbation import perturbed
 from skillsmith.library.proof import Recorded, reconstructs, replays
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.similarity import structure_digest
@@ -50,8 +56,9 @@ class ExtractionReport:
 
     @property
     def proof(self) -> Proof | None:
-        """The proof that counts: the last and highest."""
-        return self.skill.proofs[-1] if self.skill.proofs else None
+        """The proof that counts: the highest that passed, else the last."""
+        passed = [proof for proof in self.skill.proofs if proof.passed]
+        return next(reversed(passed or self.skill.proofs), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class _Draft:
     recorded: dict[str, Recorded]
     files: tuple[FileSnapshot, ...]
     unsound: tuple[str, ...]
+    proofs: tuple[Proof, ...] = ()
 
 
 class SkillExtractor:
@@ -91,7 +99,7 @@ class SkillExtractor:
         )  # fmt: skip
         return report.skill
 
-    def extract(
+    def extract(  # noqa: PLR0913  (keyword-only options of one command)
         self,
         run_ids: Sequence[str],
         *,
@@ -102,11 +110,12 @@ class SkillExtractor:
         public: bool = False,
         force: bool = False,
         replay: bool | None = None,
+        allow_secrets: bool = False,
     ) -> ExtractionReport:
-        """Make a skill from a run, prove it and store it.
+        """Make a skill from a run, or from several of one family, prove it and store it.
 
         Args:
-            run_ids: One run, by id or unique prefix.
+            run_ids: Runs by id or unique prefix. Of several, those that failed give checks, never steps.
             name: The skill's name; a known name gets a new version.
             steps: "all", or a range like "3-7".
             tags: Instead of those found.
@@ -114,15 +123,23 @@ class SkillExtractor:
             public: Mark it as meant for sharing.
             force: Store it although the library has one of the same structure.
             replay: Run its code for the proof; by default only code of runs captured here.
+            allow_secrets: Keep it although something in it looks like a secret.
 
         Raises:
-            ExtractionError: The run failed, is not over, or did nothing that can be repeated.
+            ExtractionError: The run failed, is not over, or did nothing that can be repeated; or several
+                have nothing in common.
             NearDuplicateError: The library has it already under another name.
+            SecretFoundError: It holds what looks like a secret.
         """
-        run = self._runs.get(_only(run_ids))
+        runs = list({run.id: run for run in map(self._runs.get, run_ids)}.values())
         _refuse_name(name)
-        _refuse_unfit(run)
-        draft = self._draft(run, _step_range(steps))
+        chosen = _step_range(steps)
+        if len(runs) == 1:
+            _refuse_unfit(runs[0])
+            draft = self._draft(runs[0], chosen)
+        else:
+            draft = self._family(runs, chosen)
+        run = next(run for run in runs if run.id in draft.skill.source_run_ids)
         skill = replace(
             draft.skill,
             name=name or describe.skill_name(draft.skill.nodes, run.task),
@@ -131,6 +148,15 @@ class SkillExtractor:
             source_steps=steps,
             is_public=public,
         )
+        duplicates = self._admit(skill, force=force, allow_secrets=allow_secrets)
+        allowed = run.source in OWN_SOURCES if replay is None else replay
+        stored = self._skills.add(self._proven(draft, skill, replay=allowed))
+        return ExtractionReport(skill=stored, duplicates=duplicates)
+
+    def _admit(self, skill: Skill, *, force: bool, allow_secrets: bool) -> tuple[dict[str, Any], ...]:
+        """Refuse what may not be stored unasked; return what the library has of the same structure."""
+        if not allow_secrets:
+            self._skills.clearance.refuse_secrets([(skill.name, to_document(skill))])
         duplicates = self._duplicates(skill)
         if duplicates and not force:
             first = duplicates[0]
@@ -138,9 +164,58 @@ class SkillExtractor:
                 f"skill {first['name']!r} does the same",
                 hint=f"give --name {first['name']} for a new version of it, or --force to keep both",
             )
-        allowed = run.source in OWN_SOURCES if replay is None else replay
-        stored = self._skills.add(self._proven(draft, skill, replay=allowed))
-        return ExtractionReport(skill=stored, duplicates=duplicates)
+        return duplicates
+
+    def families(self, run_ids: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+        """Return which of these runs belong together, each family's successes and failures, largest first.
+
+        Args:
+            run_ids: Runs by id or unique prefix. One that succeeded and is like no other stands alone.
+        """
+        runs = list({run.id: run for run in map(self._runs.get, run_ids)}.values())
+        traced = [self.traced(run) for run in runs if run.status != "running"]
+        good = [one for one in traced if one.run.outcome == "success"]
+        plain = [one for one in good if not one.has_code and one.looks]
+        bad = [one for one in traced if one.run.outcome == "failure" and not one.has_code]
+        found = [
+            ([one.run.id for one in family.runs], [one.run.id for one in bad if attempted(one, family)])
+            for family in families(plain)
+        ]
+        return found + [([one.run.id], []) for one in good if one not in plain]
+
+    def _family(self, runs: Sequence[Run], steps: range | None) -> _Draft:
+        if not runs:
+            raise UsageError("no run is named", hint="`skillsmith runs` lists them")
+        if steps is not None:
+            raise UsageError("--steps is for one run", hint="name one run, or leave --steps out")
+        failed = [self.traced(run) for run in runs if run.outcome == "failure"]
+        good = [self.traced(run) for run in runs if run.outcome != "failure"]
+        if not good:
+            raise ExtractionError("none of the runs succeeded; skills come from successful runs")
+        for one in good:
+            _refuse_unfit(one.run)
+            if one.has_code:
+                raise ExtractionError(
+                    f"run {one.run.id[:13]} ran code; several runs are lined up by their tool calls only",
+                    hint="make the skill from that run alone",
+                )
+        skill = family_skill(good, failed)
+        proofs = [reconstructs_all(skill, good)]
+        if not proofs[0].passed:
+            raise ExtractionError(
+                f"the runs cannot be made one skill: {proofs[0].failures[0]}", hint="leave that run out"
+            )
+        if len(good) > 1:
+            proofs.append(generalises(good, failed))
+        return _Draft(skill, {}, (), (), tuple(proofs))
+
+    def traced(self, run: Run) -> TracedRun:
+        """Return a run with the data flow of its tool calls."""
+        events = list(self._runs.events(run.id))
+        words, calls = said_in(run.task, events), calls_of(events)
+        flow = trace(calls, words, variables=VariableSet.empty(), printed=printed_in(events))
+        has_code = any(event.kind == "code" for event in events)
+        return TracedRun(run=run, calls=tuple(calls), words=tuple(words), flow=flow, has_code=has_code)
 
     def _draft(self, run: Run, steps: range | None) -> _Draft:
         everything = list(self._runs.events(run.id))
@@ -184,7 +259,7 @@ class SkillExtractor:
         source_tasks = _source_tasks(words)
         return Skill(
             name="", description=describe.description(nodes, run.task),
-            task_pattern=describe.task_pattern(run.task, variables),
+            task_pattern=describe.task_pattern(run.task, variables, (*flow.reasons, *code.reasons)),
             tags=describe.tags(nodes, code.packages), variables=variables, outputs=schema,
             output_bindings=bindings, nodes=tuple(nodes), agents=_agents(run, nodes),
             examples=source_tasks,
@@ -194,11 +269,16 @@ class SkillExtractor:
         )  # fmt: skip
 
     def _proven(self, draft: _Draft, skill: Skill, *, replay: bool) -> Skill:
+        if draft.proofs:  # of a family; what does not generalise still does what its own runs did
+            return replace(skill, proofs=draft.proofs, state="proven")
         proofs = [reconstructs(skill, draft.recorded, known=draft.unsound)]
         has_code = any(node.kind == "code" for node in skill.nodes)
         if has_code and replay and proofs[0].passed:
             proofs.append(replays(skill, draft.recorded, draft.files))
         complete = all(proof.passed for proof in proofs) and (len(proofs) > 1 or not has_code)
+        further = perturbed(skill, draft.files) if len(proofs) > 1 and complete else None
+        if further is not None and further.compared:  # a refused value proves nothing
+            proofs.append(further)
         return replace(skill, proofs=tuple(proofs), state="proven" if complete else "draft")
 
     def _duplicates(self, skill: Skill) -> tuple[dict[str, Any], ...]:
@@ -208,12 +288,6 @@ class SkillExtractor:
             for name, version in found
             if name != skill.name
         )
-
-
-def _only(run_ids: Sequence[str]) -> str:
-    if len(run_ids) != 1:
-        raise UsageError("a skill is made from one run", hint="name one run, or use --all-successful")
-    return run_ids[0]
 
 
 def _refuse_name(name: str | None) -> None:

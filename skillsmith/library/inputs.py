@@ -37,6 +37,12 @@ def parse_settings(settings: Iterable[str], skill: Skill) -> dict[str, Json]:
     return values
 
 
+def takes_any_task(skill: Skill) -> bool:
+    """Tell whether a skill's task pattern is nothing but one of its inputs, a text."""
+    pattern = skill.task_pattern.strip()
+    return any(one.type == "string" and pattern == f"{{{one.name}}}" for one in skill.variables)
+
+
 def find_variable(skill: Skill, name: str) -> Variable:
     """Return the input with this name.
 
@@ -79,6 +85,12 @@ def accept(value: Json, variable: Variable, *, today: date | None = None) -> Jso
             if variable.default is not None
             else "",
         ) from error
+
+
+def as_setting(value: Json) -> str:
+    """Return a value as it is written after ``--set NAME=``, shortened and in quotes where it has blanks."""
+    text = _short(value)
+    return f"'{text}'" if re.search(r"\s", text) else text
 
 
 def _short(value: Json) -> str:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from skillsmith.db import Database, Row, page
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
+from skillsmith.library.intervals import wilson
 from skillsmith.models import Adaptation, Execution, Json, Skill
 
 Checkpoints: TypeAlias = list[tuple[int, str, dict[str, Json]]]
-
-_Z = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
 
 _START = """
 INSERT INTO executions (id, skill_version, skill_name, version, run_id, task_description, confidence,
@@ -39,8 +38,14 @@ _COUNTED = """
 FROM executions x WHERE x.skill_name = :name AND (:version IS NULL OR x.version = :version)
   AND (x.skill_version IS NOT NULL OR NOT EXISTS (SELECT 1 FROM skills s WHERE s.name = :name))
 """
+_APPLIED = """
+coalesce(sum(x.success IS NOT NULL OR EXISTS (
+  SELECT 1 FROM checkpoints c WHERE c.execution = x.pk AND c.node <> ':inputs'
+)), 0)
+"""
 _TOTALS = f"""
-SELECT count(*) AS executions, count(x.success) AS finished, coalesce(sum(x.success), 0) AS successes,
+SELECT count(*) AS executions, count(x.confidence) AS matched, {_APPLIED} AS applied,
+  count(x.success) AS finished, coalesce(sum(x.success), 0) AS successes,
   avg(x.duration_seconds) AS avg_duration_seconds, count(x.duration_seconds) AS timed,
   avg(x.cost_usd) AS avg_cost_usd, avg(CASE WHEN x.success IS NOT NULL THEN x.adapted END) AS adaptation_rate,
   max(x.started_at) AS last_used_at
@@ -50,20 +55,30 @@ _PERCENTILE = f"""
 SELECT x.duration_seconds {_COUNTED} AND x.duration_seconds IS NOT NULL
 ORDER BY x.duration_seconds LIMIT 1 OFFSET :offset
 """
-_PLAIN_RUNS = f"""
-WITH used AS (SELECT x.task_description AS task, x.success {_COUNTED} AND x.success IS NOT NULL),
-plain AS (
-  SELECT r.task, r.outcome = 'success' AS success, r.duration_seconds, r.cost_usd FROM runs r
-  WHERE r.source <> 'execution' AND r.outcome <> 'unknown' AND r.task <> ''
-    AND r.task IN (SELECT task FROM used)
-),
-rates AS (SELECT task, avg(success) AS rate FROM plain GROUP BY task)
-SELECT (SELECT count(*) FROM plain) AS runs, (SELECT avg(success) FROM plain) AS success_rate,
-  (SELECT avg(duration_seconds) FROM plain) AS avg_duration_seconds,
-  (SELECT avg(cost_usd) FROM plain) AS avg_cost_usd,
-  (SELECT count(*) FROM used JOIN rates USING (task) WHERE used.success = 1 AND rate < 0.5) AS helped,
-  (SELECT count(*) FROM used JOIN rates USING (task) WHERE used.success = 0 AND rate >= 0.5) AS hurt
-"""  # noqa: S608  (put together from constants only)
+_USES = f"""
+SELECT x.task_description, x.success, x.duration_seconds, x.cost_usd {_COUNTED} AND x.success IS NOT NULL
+"""
+_USAGE = """
+SELECT coalesce(sum(coalesce(data ->> '$.calls', 1)), 0) AS model_calls,
+  coalesce(sum(tokens_in), 0) AS tokens_in,
+  coalesce(sum(tokens_out), 0) AS tokens_out, coalesce(sum(cost_usd), 0.0) AS cost_usd,
+  coalesce(sum(cost_usd IS NULL), 0) AS unpriced
+FROM events WHERE run = (SELECT pk FROM runs WHERE id = ?) AND kind = 'llm_call'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an execution asked of models.
+
+    Args:
+        cost_usd: 0.0 without a call; None when the price of one is not known.
+    """
+
+    model_calls: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
 
 
 class ExecutionLedger:
@@ -167,11 +182,11 @@ class ExecutionLedger:
         })  # fmt: skip
         self._db.execute("DELETE FROM adaptations WHERE execution = ?", (pk,))
         self._db.executemany(
-            "INSERT INTO adaptations (execution, ordinal, type, target, before, after, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO adaptations (execution, ordinal, type, target, before, after, reason, evidence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (pk, ordinal, one.type, one.target, self._dump(one.before), self._dump(one.after),
-                 storable(self._clean(one.reason)))
+                 storable(self._clean(one.reason)), self._dump(dict(one.evidence)))
                 for ordinal, one in enumerate(adaptations, 1)
             ],
         )  # fmt: skip
@@ -268,39 +283,62 @@ class ExecutionLedger:
             version: Only this version's.
 
         Returns:
-            executions (also unfinished ones), success_rate of the finished ones with its Wilson 95 % lower
-            bound success_rate_low, avg_duration_seconds, p95_duration_seconds, avg_cost_usd, adaptation_rate;
-            baseline: what runs without a skill did on the same tasks; helped and hurt: executions that
-            succeeded where such runs mostly failed, and the reverse. What is not known is None.
+            executions (also unfinished ones; ``selected`` is the same), how many of them a match had chosen,
+            how many were applied (reached a node) and completed (succeeded); success_rate of the finished
+            ones with the bounds of its Wilson 95 % interval, success_rate_low and _high; means,
+            p95_duration_seconds, adaptation_rate; and the comparison with runs without the skill, see
+            ``baseline.against``. What is not known is None.
         """
         params = {"name": skill_name, "version": version}
         totals = self._db.one(_TOTALS, params)
         assert totals is not None
         successes, finished, timed = totals["successes"], totals["finished"], totals["timed"]
         offset = {"offset": max(math.ceil(0.95 * timed) - 1, 0)}
+        rate = wilson(successes, finished)
         return {
             "executions": totals["executions"],
+            "selected": totals["executions"],
+            "matched": totals["matched"],
+            "applied": totals["applied"],
             "finished": finished,
-            "success_rate": successes / finished if finished else None,
-            "success_rate_low": wilson_low(successes, finished),
+            "completed": successes,
+            "success_rate": rate and rate.value,
+            "success_rate_low": rate and rate.low,
+            "success_rate_high": rate and rate.high,
             "avg_duration_seconds": totals["avg_duration_seconds"],
             "p95_duration_seconds": self._db.scalar(_PERCENTILE, params | offset),
             "avg_cost_usd": totals["avg_cost_usd"],
             "adaptation_rate": totals["adaptation_rate"],
             "last_used_at": totals["last_used_at"],
-            **self._against_plain_runs(params),
+            **self._against_plain_runs(skill_name, version),
         }
 
-    def _against_plain_runs(self, params: dict[str, Json]) -> dict[str, Json]:
-        row = self._db.one(_PLAIN_RUNS, params)
-        if row is None or not row["runs"]:
-            return {"helped": None, "hurt": None, "baseline": None}
-        figures = ("runs", "success_rate", "avg_duration_seconds", "avg_cost_usd")
-        return {
-            "helped": row["helped"],
-            "hurt": row["hurt"],
-            "baseline": {name: row[name] for name in figures},
-        }
+    def _against_plain_runs(self, name: str, version: int | None) -> dict[str, Json]:
+        from skillsmith.library.baseline import (  # noqa: PLC0415  (25 ms; only for figures)
+            BaselineReader,
+            Use,
+            against,
+        )
+
+        rows = self._db.all(_USES, {"name": name, "version": version})
+        uses = [
+            Use(
+                task=row["task_description"], success=bool(row["success"]),
+                duration_seconds=row["duration_seconds"], cost_usd=row["cost_usd"],
+            )
+            for row in rows
+        ]  # fmt: skip
+        tasks = [use.task for use in uses]
+        return against(uses, BaselineReader(self._db).runs(name, version=version, tasks=tasks))
+
+    def usage(self, run_id: str) -> Usage:
+        """Return what the run of an execution asked of models, counted from its events."""
+        row = self._db.one(_USAGE, (run_id,))
+        assert row is not None
+        return Usage(
+            model_calls=row["model_calls"], tokens_in=row["tokens_in"], tokens_out=row["tokens_out"],
+            cost_usd=None if row["unpriced"] else row["cost_usd"],
+        )  # fmt: skip
 
     def evidence(self, version_pks: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Return how often each version succeeded and failed, by its primary key."""
@@ -332,6 +370,7 @@ class ExecutionLedger:
             Adaptation(
                 type=one["type"], target=one["target"], before=load_json(one["before"]),
                 after=load_json(one["after"]), reason=one["reason"],
+                evidence=load_json(one["evidence"]),
             )
             for one in found
         )  # fmt: skip
@@ -353,9 +392,5 @@ def context_diff(skill: Skill, inputs: Mapping[str, Json]) -> dict[str, Json]:
 
 def wilson_low(successes: int, trials: int) -> float | None:
     """Return the lower end of the 95 % Wilson score interval of a rate; None without trials."""
-    if not successes:
-        return 0.0 if trials else None
-    rate, square = successes / trials, _Z * _Z
-    centre = rate + square / (2 * trials)
-    spread = _Z * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials))
-    return max(0.0, (centre - spread) / (1 + square / trials))
+    rate = wilson(successes, trials)
+    return None if rate is None else rate.low

@@ -16,9 +16,9 @@ from skillsmith.errors import UsageError
 from skillsmith.library.ranking import Candidate, Ranker, Ranking, earlier_tasks
 from skillsmith.library.scoring import parts
 from skillsmith.library.skill_reader import SkillReader
+from skillsmith.library.threshold import Threshold, learned_threshold
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.weights import MIN_CONFIDENCE
-from skillsmith.library.wording import spoken, stem, telling_stems
+from skillsmith.library.wording import spoken, stem, telling_stems, without_places
 from skillsmith.models import Json, Match, MatchResult, Skill
 
 Found: TypeAlias = list[tuple[Skill, float, dict[str, Json]]]
@@ -44,6 +44,7 @@ class SkillMatcher:
     """
 
     def __init__(self, db: Database, repo: SkillReader, vectors: VectorIndex) -> None:
+        self._db = db
         self._repo = repo
         self._ranker = Ranker(db, repo, vectors)
 
@@ -55,16 +56,17 @@ class SkillMatcher:
         Args:
             task: What is to be done, in words.
             top_k: At most so many.
-            min_confidence: The least confidence of a match, 0 to 1; None: more likely right than wrong.
+            min_confidence: The least confidence of a match, 0 to 1; None: the library's own
+                (library/threshold.py).
             tags: Only skills with all of these.
 
         Raises:
             UsageError: The task is empty, or a number is out of its range.
         """
-        least = MIN_CONFIDENCE if min_confidence is None else min_confidence
-        _check(task, top_k, least)
+        least = learned_threshold(self._db) if min_confidence is None else Threshold(value=min_confidence)
+        _check(task, top_k, least.value)
         ranking = self._ranker.rank(task, tags=tags)
-        fitting = self._fitting(task, ranking, top_k, least)
+        fitting = self._fitting(task, ranking, top_k, least.value)
         reason = _why(ranking, fitting, least, tags)
         return MatchResult(
             matches=tuple(_match(one, ranking) for one in fitting),
@@ -197,13 +199,13 @@ def _shared_words(one: Candidate, ranking: Ranking) -> list[str]:
     """Return the words of the task that the skill's short texts hold, the most telling first."""
     card = one.card
     texts = (spoken(card.name), card.description, " ".join(card.tags), *earlier_tasks(card))
-    held = telling_stems(" ".join(texts))
+    held = telling_stems(without_places(" ".join(texts)))
     nats = ranking.question.nats
     shared = [word for word in nats if stem(word) in held]
     return sorted(shared, key=lambda word: -nats[word])[:SHOWN_WORDS]
 
 
-def _why(ranking: Ranking, fitting: Sequence[Candidate], least: float, tags: Sequence[str]) -> str:
+def _why(ranking: Ranking, fitting: Sequence[Candidate], least: Threshold, tags: Sequence[str]) -> str:
     """Return one sentence on the answer as a whole."""
     if fitting:
         best = fitting[0]
@@ -217,7 +219,7 @@ def _why(ranking: Ranking, fitting: Sequence[Candidate], least: float, tags: Seq
             f"{best.card.name} and {others[0].card.name} are the nearest and fit about equally,"
             f" with confidence {best.confidence:.2f}"
         )
-    return f"{nearest}, and {least:.2f} is needed"
+    return f"{nearest}, and {least} is needed"
 
 
 def _why_empty(ranking: Ranking, tags: Sequence[str]) -> str:

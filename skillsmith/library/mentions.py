@@ -18,7 +18,12 @@ from pathlib import Path, PurePath
 from skillsmith.library.dates import days_in, like_default
 from skillsmith.models import Json, Variable, VariableType
 
-NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+NUMBER_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty".split()
+)
+YEARS = range(1900, 2101)
+"""A whole number among these is rather a year than a count."""
 FORMATS = (
     frozenset("png pdf svg jpg jpeg eps tiff webp gif".split()),
     frozenset("csv tsv json jsonl xlsx xls parquet xml yaml yml feather".split()),
@@ -41,6 +46,8 @@ _QUOTED = re.compile(
     r"\"([^\"\n]+)\"|“([^”\n]+)”|\u2018([^\u2019\n]+)\u2019|`([^`\n]+)`|(?<!\w)'([^'\n]+)'(?!\w)"
 )
 _CODE = re.compile(r"(?=[A-Z0-9]*[A-Z])[A-Z0-9]{4,}")
+_CAPITALS = re.compile(r"(?<![\w./-])[A-Z][A-Z0-9_]+(?![\w/-]|\.\w)")
+_LETTERED = re.compile(r"(?<![\w./@-])[^\W\d_](?:[\w'\u2019-]*\w)?(?![\w/@]|\.\w)")
 _SEPARATOR = re.compile(r"\s*(?:,\s*and|,\s*or|,|;|\band\b|\bor\b|&)\s*")
 
 
@@ -90,7 +97,7 @@ def _paths(task: str, variable: Variable, folder: Path) -> Iterator[Mention]:
     default = PurePath(str(variable.default or ""))
     with_ending = bool(default.suffix) or variable.default is None
     taken = [*_addresses(task)]
-    for start, end, text in [*_quotes(task), *_matches(_PATH if with_ending else _FOLDER, task)]:
+    for start, end, text in [*quotes_in(task), *_matches(_PATH if with_ending else _FOLDER, task)]:
         suffix = PurePath(text).suffix
         quoted = start + len(text) != end
         if _overlaps(start, end, taken) or (quoted and not re.fullmatch(r"\.[A-Za-z]\w*", suffix)):
@@ -115,6 +122,12 @@ def _reserved(task: str) -> tuple[tuple[int, int], ...]:
     return (*_addresses(task), *((day.start, day.end) for day in days))
 
 
+@lru_cache(maxsize=32)
+def things_in(task: str) -> tuple[tuple[int, int], ...]:
+    """Return where a task has values of a look of their own: dates, addresses and names of files."""
+    return (*_reserved(task), *(found.span() for found in _PATH.finditer(task)))
+
+
 def _overlaps(start: int, end: int, spans: Iterable[tuple[int, int]]) -> bool:
     return any(start < other_end and end > other_start for other_start, other_end in spans)
 
@@ -123,7 +136,8 @@ def _matches(pattern: re.Pattern[str], task: str) -> Iterator[tuple[int, int, st
     yield from ((*found.span(), found[0]) for found in pattern.finditer(task))
 
 
-def _quotes(task: str) -> Iterator[tuple[int, int, str]]:
+def quotes_in(task: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the quoted pieces of a text: where each begins and ends, quotes included, and what it says."""
     for found in _QUOTED.finditer(task):
         yield (*found.span(), next(group for group in found.groups() if group))
 
@@ -202,16 +216,66 @@ def _numbers(task: str, variable: Variable) -> Iterator[Mention]:
         if _overlaps(*found.span(), _reserved(task)):
             continue
         if number == int(number) and (whole or "." not in found["number"]):
-            yield Mention(start=found.start(), end=found.end(), value=int(number))
+            year = "," not in found["number"] and is_year(int(number)) and is_year(variable.default)
+            yield Mention(
+                start=found.start(), end=found.end(), value=int(number), strength=int(year),
+                note="a year" if year else "",
+            )  # fmt: skip
         elif not whole:
             yield Mention(start=found.start(), end=found.end(), value=number)
     for found in re.finditer(rf"\b({'|'.join(NUMBER_WORDS)})\b", task, re.IGNORECASE):
         yield Mention(start=found.start(), end=found.end(), value=NUMBER_WORDS.index(found[1].lower()))
 
 
-def _quoted(task: str, _: Variable) -> Iterator[Mention]:
-    for start, end, text in _quotes(task):
+def is_year(value: Json) -> bool:
+    """Whether a value is a number that is rather a year than a count."""
+    return isinstance(value, int) and value in YEARS
+
+
+def _texts(task: str, variable: Variable) -> Iterator[Mention]:
+    quoted = list(quotes_in(task))
+    for start, end, text in quoted:
         yield Mention(start=start, end=end, value=text, strength=1, note="in quotes")
+    look = look_of(variable.default)
+    for start, end in _written_like(task, look) if look else ():
+        if not _overlaps(start, end, [(first, last) for first, last, _ in quoted]):
+            note = f"written like {variable.default}"
+            yield Mention(start=start, end=end, value=task[start:end], strength=1, note=note)
+
+
+def look_of(value: Json) -> str:
+    """Return what tells a text from plain words: "capitals" (``WARN``), "name" (``New York``) or nothing."""
+    if not isinstance(value, str) or not value:
+        return ""
+    if _CAPITALS.fullmatch(value):
+        return "capitals"
+    words = value.split(" ")
+    return "name" if all(_LETTERED.fullmatch(word) and word[0].isupper() for word in words) else ""
+
+
+def _written_like(task: str, look: str) -> Iterator[tuple[int, int]]:
+    """Yield the pieces of a task that look so; what only begins a sentence is no name."""
+    reserved = _reserved(task)
+    capitals = (found.span() for found in _CAPITALS.finditer(task))
+    spans = capitals if look == "capitals" else _names(task)
+    yield from (span for span in spans if not _overlaps(*span, reserved))
+
+
+def _names(task: str) -> Iterator[tuple[int, int]]:
+    """Yield runs of words with a capital letter."""
+    run: tuple[int, int] | None = None
+    for found in _LETTERED.finditer(task):
+        before = task[: found.start()].rstrip()
+        opens = not before or before[-1] in ".!?:" or "\n" in task[len(before) : found.start()]
+        shouted = found[0].isupper() and (len(found[0]) > 1 or found[0] == "I")
+        capital = found[0][0].isupper() and not opens and not shouted
+        if run and (not capital or task[run[1] : found.start()] != " "):
+            yield run
+            run = None
+        if capital:
+            run = (run[0] if run else found.start(), found.end())
+    if run:
+        yield run
 
 
 def _lists(task: str, variable: Variable) -> Iterator[Mention]:
@@ -219,24 +283,27 @@ def _lists(task: str, variable: Variable) -> Iterator[Mention]:
     items = variable.default if isinstance(variable.default, list) else []
     if not items or not isinstance(items[0], (str, int)) or isinstance(items[0], bool):
         return
-    kind: VariableType = "integer" if isinstance(items[0], int) else "id"
+    names = all(look_of(item) for item in items)
+    kind: VariableType = "integer" if isinstance(items[0], int) else "string" if names else "id"
     one = Variable(name=variable.name, type=kind, default=items[0])
     found = [mention for mention in _FINDERS[kind](task, one) if kind == "integer" or mention.strength > 0]
+    found.sort(key=lambda mention: mention.start)
     run: list[Mention] = []
     for mention, following in [*pairwise([*found, None])]:
         assert mention is not None
         run.append(mention)
         if following is None or not _SEPARATOR.fullmatch(task[mention.end : following.start]):
-            yield Mention(
-                start=run[0].start, end=run[-1].end, value=[part.value for part in run],
-                strength=min(part.strength for part in run), note="an enumeration",
-            )  # fmt: skip
+            if not names or len(run) > 1:  # one name alone may be anybody
+                yield Mention(
+                    start=run[0].start, end=run[-1].end, value=[part.value for part in run],
+                    strength=min(part.strength for part in run), note="an enumeration",
+                )  # fmt: skip
             run = []
 
 
 _FINDERS: Mapping[str, Callable[[str, Variable], Iterator[Mention]]] = {
     "url": _pattern(_URL), "email": _pattern(_EMAIL), "id": _ids, "integer": _numbers, "number": _numbers,
-    "string": _quoted, "list": _lists,
+    "string": _texts, "list": _lists,
 }  # fmt: skip
 
 

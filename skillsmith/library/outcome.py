@@ -28,8 +28,11 @@ class ExecutionResult:
     Args:
         success: None after a dry run.
         artifacts: Paths of files that were made or changed, relative to ``work_dir``.
+        model_calls: Requests that models answered, for agent nodes and for mending.
         cost_usd: 0.0 when no model was called; None when one was and its cost is not known.
         warnings: What the user should know about the skill.
+        defaults_used: Inputs that the source run took from a person's words and of which this task does not
+            speak, with the recorded values that were used.
         nodes: What each node did, sub-skills' nodes under ``NODE/ID``.
         plan: What a dry run found.
     """
@@ -44,11 +47,15 @@ class ExecutionResult:
     outputs: Mapping[str, Json] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
     duration_seconds: float = 0.0
+    model_calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
     cost_usd: float | None = 0.0
     error: str | None = None
     work_dir: str | None = None
     nodes: tuple[NodeResult, ...] = ()
     warnings: tuple[str, ...] = ()
+    defaults_used: Mapping[str, Json] = field(default_factory=dict)
     plan: Mapping[str, Json] | None = None
 
     @property
@@ -76,15 +83,22 @@ def collect_outputs(skill: Skill, inputs: Mapping[str, Json], results: Mapping[s
 
 def output_problem(skill: Skill, outputs: Mapping[str, Json]) -> str | None:
     """Return how the outputs differ from the skill's schema, or None."""
-    if not skill.outputs:
-        return None
-    import jsonschema  # noqa: PLC0415  (90 ms; only at the end of an execution)
+    problem = misfit(skill.outputs or None, dict(outputs))
+    return problem and f"output {problem}"
 
-    validator = jsonschema.Draft202012Validator(skill.outputs)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(outputs))
+
+def misfit(schema: Json, value: Json) -> str | None:
+    """Return where a value does not fit a JSON Schema, and how; None when it does, or there is no schema."""
+    if schema is None:
+        return None
+    import jsonschema  # noqa: PLC0415  (90 ms; only where a schema is kept)
+
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is None:
         return None
-    return f"output {error.json_path.removeprefix('$').lstrip('.') or 'object'}: {error.message[:300]}"
+    place = error.json_path.removeprefix("$").lstrip(".")
+    return f"{place or ('object' if isinstance(value, dict) else 'value')}: {error.message[:300]}"
 
 
 def counted(results: Sequence[NodeResult]) -> str:

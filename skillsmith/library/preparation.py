@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skillsmith.errors import ExecutionError, RefusedError, UntrustedError, UsageError
-from skillsmith.library.binder import BoundValue, explain_binding, recorded_values
+from skillsmith.library.binder import BoundValue
 from skillsmith.library.graph import Graph, Stop, build_graph
-from skillsmith.library.inputs import accept, find_variable, missing_inputs, require_inputs
+from skillsmith.library.inputs import accept, as_setting, find_variable, missing_inputs, require_inputs
+from skillsmith.library.reading import Reading, read_task
 from skillsmith.library.sandbox import check_language
 from skillsmith.library.skill_reader import SkillReader
 from skillsmith.library.tools import CheckedTools
@@ -50,6 +51,10 @@ class Preparation:
         bound: Where each value that is no default came from.
         files: What is brought in, and the inputs as the nodes get them.
         work_dir: The work folder; None when nothing works with files.
+        missing: Names of inputs without a value: required ones, and those of which the task says something
+            that could not be read.
+        defaults_used: Inputs from a person's words that kept the recorded value, as this task does not
+            speak of them.
     """
 
     skill: Skill
@@ -60,6 +65,7 @@ class Preparation:
     files: FilePlan
     work_dir: Path | None
     missing: tuple[str, ...] = ()
+    defaults_used: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -98,13 +104,16 @@ def prepare(
     """
     _refuse_unsound(skill)
     graph = build_graph(skill, skills)
-    inputs, bound = _bind(skill, task, given, adapt=adapt, folder=means.folder)
+    reading = read_task(task, skill, folder=means.folder)
+    inputs, bound = _bind(skill, reading, given, adapt=adapt)
+    unclear = {name: said for name, said in reading.unclear.items() if name not in inputs}
     if not only_look:
         refuse_untrusted(graph)
         require_inputs(skill, inputs)
+        _refuse_unclear(skill, unclear)
         require_means(graph, means)
     files, work_dir = FilePlan(values=inputs, files=(), outside=frozenset()), None
-    missing = missing_inputs(skill, inputs)
+    missing = (*missing_inputs(skill, inputs), *unclear)
     if skill_needs_folder(graph):
         named = means.work_dir and means.folder / means.work_dir
         work_dir = named or default_work_dir(skill.name, folder=means.folder)
@@ -115,7 +124,7 @@ def prepare(
             files = planner.plan()
     return Preparation(
         skill=skill, task=task, graph=graph, inputs=inputs, bound=bound, files=files, work_dir=work_dir,
-        missing=missing,
+        missing=missing, defaults_used=tuple(name for name in reading.unspoken if name not in bound),
     )  # fmt: skip
 
 
@@ -127,8 +136,23 @@ def _refuse_unsound(skill: Skill) -> None:
         raise UsageError(f"skill {skill.name!r} is not sound: {problems[0]}")
 
 
+def _refuse_unclear(skill: Skill, unclear: Mapping[str, str]) -> None:
+    """Refuse to use recorded values where the task says something else."""
+    if not unclear:
+        return
+    defaults = {variable.name: variable.default for variable in skill.variables}
+    said = "; ".join(
+        f"{name} was {as_setting(defaults[name])}, and the task says “{text}”"
+        for name, text in unclear.items()
+    )
+    raise UsageError(
+        f"it is not clear which {' and '.join(unclear)} the task means ({said})",
+        hint="give " + " ".join(f"--set {name}={as_setting(text)}" for name, text in unclear.items()),
+    )
+
+
 def _bind(
-    skill: Skill, task: str, given: Mapping[str, Json], *, adapt: bool, folder: Path
+    skill: Skill, reading: Reading, given: Mapping[str, Json], *, adapt: bool
 ) -> tuple[dict[str, Json], dict[str, BoundValue]]:
     bound = {
         name: BoundValue(
@@ -137,15 +161,14 @@ def _bind(
         for name, value in given.items()
     }
     required = {variable.name for variable in skill.variables if variable.required}
-    said = recorded_values(task, skill) or (explain_binding(task, skill, folder=folder) if task else {})
-    for name, found in said.items():
+    for name, found in reading.bound.items():
         if name not in bound and (adapt or name in required):
             bound[name] = found
     inputs: dict[str, Json] = {}
     for variable in skill.variables:
         if variable.name in bound:
             inputs[variable.name] = bound[variable.name].value
-        elif not variable.required:
+        elif not variable.required and not (adapt and variable.name in reading.unclear):
             inputs[variable.name] = variable.default
     return inputs, bound
 

@@ -136,12 +136,12 @@ def replays(skill: Skill, recorded: Mapping[str, Recorded], files: Iterable[File
     """
     began = time.time()
     files = tuple(files)
-    first, problem = _replay(skill, files)
+    first, problem = replayed(skill, files)
     failures, compared = _compare(skill, recorded, first)
     failures = [problem, *failures] if problem else failures
     detail: dict[str, Json] = {"seconds": {node: one.seconds for node, one in first.items()}}
     if any("differs" in failure for failure in failures):
-        unstable = sorted(_unstable(first, _replay(skill, files)[0]))
+        unstable = sorted(_unstable(first, replayed(skill, files)[0]))
         detail["nondeterministic"] = unstable
         failures += [f"{path}: differs from one replay to the next (nondeterminism)" for path in unstable]
     return Proof(
@@ -151,7 +151,13 @@ def replays(skill: Skill, recorded: Mapping[str, Recorded], files: Iterable[File
 
 
 @dataclass(frozen=True, slots=True)
-class _Replayed:
+class Replayed:
+    """What one code node did when it was run.
+
+    Args:
+        files: Digest by path of what lay in the folder then.
+    """
+
     exit_code: int
     output: str
     timed_out: bool
@@ -159,9 +165,17 @@ class _Replayed:
     seconds: float
 
 
-def _replay(skill: Skill, files: Sequence[FileSnapshot]) -> tuple[dict[str, _Replayed], str | None]:
-    """Run the code nodes; return what each did, and what kept them from being run to the end."""
-    done: dict[str, _Replayed] = {}
+def replayed(skill: Skill, files: Sequence[FileSnapshot]) -> tuple[dict[str, Replayed], str | None]:
+    """Run the code nodes in a scratch folder, with the inputs' defaults.
+
+    Args:
+        skill: Only its code nodes are run.
+        files: What lies in the folder before.
+
+    Returns:
+        What each node did, by id, and what kept them from being run to the end.
+    """
+    done: dict[str, Replayed] = {}
     where = "the files of the run"
     try:
         with TemporaryDirectory(prefix="skillsmith-replay-", ignore_cleanup_errors=True) as folder:
@@ -189,13 +203,13 @@ def _put(files: Iterable[FileSnapshot], root: Path) -> None:
         target.write_bytes(file.content)
 
 
-def _replay_node(node: Node, template: Template, inputs: Mapping[str, Json], root: Path) -> _Replayed:
+def _replay_node(node: Node, template: Template, inputs: Mapping[str, Json], root: Path) -> Replayed:
     language = node.language or "python"
     code = render(template, template_values(node, inputs, {}), language=language)
     timeout = node.timeout_seconds or REPLAY_TIMEOUT_SECONDS
     ran = run_code(code, language=language, work_dir=root, timeout_seconds=timeout)
     seconds = round(ran.duration_seconds, 3)
-    return _Replayed(ran.exit_code, ran.output, ran.timed_out, _digests(root), seconds)
+    return Replayed(ran.exit_code, ran.output, ran.timed_out, _digests(root), seconds)
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -207,7 +221,7 @@ def _digests(root: Path) -> dict[str, str]:
 
 
 def _compare(
-    skill: Skill, recorded: Mapping[str, Recorded], done: Mapping[str, _Replayed]
+    skill: Skill, recorded: Mapping[str, Recorded], done: Mapping[str, Replayed]
 ) -> tuple[list[str], int]:
     failures: list[str] = []
     compared = 0
@@ -234,7 +248,7 @@ def _compare(
     return failures, compared
 
 
-def _differing_files(node: Node, record: Recorded, ran: _Replayed) -> list[str]:
+def _differing_files(node: Node, record: Recorded, ran: Replayed) -> list[str]:
     failures = []
     for path, digest in sorted((record.files or {}).items()):
         if path not in ran.files:
@@ -250,7 +264,7 @@ def _shape(output: str) -> str:
     return re.sub(r"\s+", " ", flat)
 
 
-def _unstable(first: Mapping[str, _Replayed], second: Mapping[str, _Replayed]) -> set[str]:
+def _unstable(first: Mapping[str, Replayed], second: Mapping[str, Replayed]) -> set[str]:
     return {
         path
         for node, one in first.items()

@@ -20,7 +20,7 @@ from skillsmith.library.scoring import Features, confidences, score
 from skillsmith.library.skill_reader import SkillReader
 from skillsmith.library.vectors import VectorIndex
 from skillsmith.library.weights import WITH_VECTORS, WORDS_ALONE, Weights
-from skillsmith.library.wording import likeness, spoken, stem, telling_stems, without_places
+from skillsmith.library.wording import phrasing, spoken, stem, telling_stems
 from skillsmith.models import Json
 
 NEIGHBOURS = 25
@@ -49,7 +49,7 @@ class Binding:
     Args:
         inputs: Values by variable.
         evidence: What speaks for each value, by variable.
-        missing: Required inputs that nothing binds.
+        missing: Required inputs that nothing binds, and others of which the task says what nobody can read.
         share: Share of the required inputs that are bound; 1 when none is required.
     """
 
@@ -234,7 +234,7 @@ class Ranker:
             features = Features(
                 semantic=near[card.pk].similarity if card.pk in near else 0.0,
                 words=short[card.pk].words,
-                phrasing=likeness(task.text, earlier_tasks(card)),
+                phrasing=phrasing(task.text, earlier_tasks(card)),
                 name=name_said(card.name, task.question),
                 tags=sum(telling_stems(spoken(tag)) <= said for tag in card.tags) / max(1, len(card.tags)),
                 structure=binding.share,
@@ -266,16 +266,17 @@ class Ranker:
         return replace(one, binding=binding, features=replace(one.features, structure=binding.share))
 
     def _binding(self, task: str, version: int) -> Binding:
-        from skillsmith.library.binder import explain_binding  # noqa: PLC0415  (15 ms; few matches need it)
+        from skillsmith.library.reading import read_task  # noqa: PLC0415  (15 ms; few matches need it)
 
         skill = self._skills.by_pk(version)
-        values = explain_binding(task, skill)
+        reading = read_task(task, skill)
+        values = reading.bound
         required = [variable.name for variable in skill.variables if variable.required]
         missing = tuple(name for name in required if name not in values)
         return Binding(
             inputs={name: bound.value for name, bound in values.items()},
             evidence={name: bound.evidence for name, bound in values.items()},
-            missing=missing,
+            missing=(*missing, *reading.unclear),
             share=1 - len(missing) / len(required) if required else 1.0,
         )
 
@@ -286,7 +287,7 @@ def _order(one: Candidate) -> tuple[float, str]:
 
 def earlier_tasks(card: Card) -> list[str]:
     """Return the wordings that a new task may resemble: the pattern, the first task and the newest others."""
-    pattern = [without_places(card.task_pattern)] if card.task_pattern else []
+    pattern = [card.task_pattern] if card.task_pattern else []
     return [*pattern, *card.examples[:1], *card.examples[1:][-EARLIER_TASKS:]]
 
 

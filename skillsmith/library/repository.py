@@ -11,17 +11,20 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias, get_args
 
 from skillsmith.errors import RefusedError, UntrustedError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
 from skillsmith.library import skill_rows
+from skillsmith.library.clearance import Clearance
 from skillsmith.library.document import Document, to_document
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.seal import render
 from skillsmith.library.skill_reader import SkillReader
 from skillsmith.library.skill_text import search_columns
+from skillsmith.library.sync_base import SyncBase
 from skillsmith.library.validation import validate_skill
 from skillsmith.models import Execution, Json, Proof, Skill, SkillArtifact, SkillState
 
@@ -86,16 +89,25 @@ class SkillRepository(SkillReader):
             skill = replace(skill, id=new_id(), created_at=time.time())
             return self._store(skill, document, make_current=make_current or highest == 0)
 
-    def add_imported(self, skill: Skill, document: Document, *, version: int, make_current: bool) -> Skill:
-        """Store a skill that was read and checked together with its document, in quarantine.
+    def add_imported(
+        self,
+        skill: Skill,
+        document: Document,
+        *,
+        version: int,
+        make_current: bool,
+        state: SkillState = "quarantined",
+    ) -> Skill:
+        """Store a skill that was read and checked together with its document, by default in quarantine.
 
         Args:
             skill: As it was read.
             document: The same skill.
             version: A number that is free.
             make_current: Whether the version becomes the current one.
+            state: ``draft`` for what holds nothing that could run.
         """
-        skill = replace(skill, version=version, state="quarantined", id=new_id(), created_at=time.time())
+        skill = replace(skill, version=version, state=state, id=new_id(), created_at=time.time())
         with self._db.transaction():
             return self._store(skill, document | {"version": version}, make_current=make_current)
 
@@ -136,6 +148,15 @@ class SkillRepository(SkillReader):
         self._db.execute(_DELETE_TEXT, (name,))
         self._db.execute("UPDATE skills SET current_version = ? WHERE name = ?", (number, name))
         self._db.execute(_ADD_TEXT, (version, *search_columns(document)))
+
+    @property
+    def clearance(self) -> Clearance:
+        """Refuses skills that hold secrets."""
+        return Clearance(self._db)
+
+    def sync_base(self, folder: Path) -> SyncBase:
+        """Return what a folder held when it was last synced."""
+        return SyncBase(self._db, folder)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which several changes are made together or not at all."""

@@ -176,7 +176,7 @@ def best(places: Sequence[Place], name: str, *, used: Sequence[Place] = ()) -> P
         shared = set(name_words(place.key)) & set(name_words(name))
         circular = any(isinstance(step, str) and fold(step) == fold(place.value) for step in place.path)
         return (
-            not _echoes(place), not circular, place.key == name,
+            not echoes(place), not circular, place.key == name,
             (place.call.seq, place.path[:-1]) in records, place.call.seq in origins,
             len(shared), not any(isinstance(step, int) for step in place.path),
             place.call.seq, -len(place.path),
@@ -185,7 +185,7 @@ def best(places: Sequence[Place], name: str, *, used: Sequence[Place] = ()) -> P
     return max(places, key=rank)
 
 
-def _echoes(place: Place) -> bool:
+def echoes(place: Place) -> bool:
     """Whether the call was itself given this value, so that its result says nothing new."""
     return any(fold(value) == fold(place.value) for _, value in _leaves(place.call.arguments))
 

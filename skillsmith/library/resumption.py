@@ -9,6 +9,7 @@ from skillsmith.library.bindings import sources
 from skillsmith.library.checkpoints import Progress
 from skillsmith.library.cleaning import holds_redacted
 from skillsmith.library.graph import Graph
+from skillsmith.library.loops import loop_key, stop_of
 from skillsmith.library.walk import ExecutionCallbacks
 from skillsmith.models import Execution, FromNode, Skill
 
@@ -62,6 +63,9 @@ def _needed(graph: Graph, progress: Progress) -> Iterator[str]:
             yield from sorted(stop.uses)
             if stop.scope:
                 yield stop.scope  # the inputs of the sub-skill it is in
+    for key in progress.settled:
+        if loop_key(key) != key and loop_key(key) not in progress.settled:
+            yield key  # of an item: its loop, which is not over, will read it
     for scope, skill in graph.skills.items():
         if scope and scope[:-1] in progress.settled:
             continue
@@ -85,7 +89,7 @@ def confirm_uncertain(progress: Progress, graph: Graph, callbacks: ExecutionCall
         ExecutionError: Nobody can be asked, or the answer is no.
     """
     for key in progress.uncertain:
-        stop = graph.stops.get(key)
+        stop = stop_of(graph, key)
         if stop is None:
             continue
         what = f"{key} ({stop.node.tool or stop.node.title})"

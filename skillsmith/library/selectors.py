@@ -34,7 +34,7 @@ def select_by_input(
     path: list[PathStep] = []
     value = place.call.result
     for step in binding.path:
-        if isinstance(step, (str, int)) and _is_collection(value):
+        if isinstance(step, (str, int)) and is_collection(value):
             path.append(_selector(value, step, words, variables, before) or step)
         else:
             path.append(step)
@@ -42,19 +42,24 @@ def select_by_input(
     return replace(binding, path=tuple(path))
 
 
-def _is_collection(value: Json) -> bool:
-    """Whether this is a list, or a mapping, of several records of one shape."""
-    records = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+def is_collection(value: Json) -> bool:
+    """Tell whether this is a list, or a mapping, of several records of one shape."""
+    records = records_of(value)
     return len(records) > 1 and all(isinstance(record, dict) for record in records) and bool(
         set.intersection(*(set(record) for record in records))
     )  # fmt: skip
+
+
+def records_of(value: Json) -> list[Json]:
+    """Return the records of a list or a mapping."""
+    return value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
 
 
 def _selector(
     collection: Json, step: str | int, words: Sequence[Said], variables: VariableSet, before: int
 ) -> Where | None:
     record = take(collection, step)
-    records = collection if isinstance(collection, list) else list(collection.values())
+    records = records_of(collection)
     for field, value in record.items():
         if isinstance(value, (dict, list, bool)) or value is None or len(as_text(value)) < MIN_CHARS:
             continue

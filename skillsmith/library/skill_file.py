@@ -51,20 +51,33 @@ def read_skill_file(path: Path, *, reference: Reference | None = None) -> SkillF
         NotFoundError: There is no such file.
         UsageError: It cannot be read.
     """
-    data = _bytes_of(path)
     try:
-        skill, document = _recognised(data) or _examined(data, reference)
+        skill, document = read_skill_bytes(_bytes_of(path), reference)
     except InvalidSkillFileError as error:
         raise InvalidSkillFileError(f"{path}: {error.message}", hint=error.hint) from error
-    except RecursionError as error:
-        raise InvalidSkillFileError(f"{path}: it is nested too deeply") from error
     return SkillFile(path=path, skill=skill, document=document)
+
+
+def read_skill_bytes(data: bytes, reference: Reference | None = None) -> tuple[Skill, Document]:
+    """Read and check the content of a file.
+
+    Args:
+        data: The bytes.
+        reference: See ``read_skill_file``.
+
+    Raises:
+        InvalidSkillFileError: It does not hold what it promises.
+    """
+    try:
+        return _recognised(data) or _examined(data, reference)
+    except RecursionError as error:
+        raise InvalidSkillFileError("it is nested too deeply") from error
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InvalidSkillFileError(f"{path}: it is larger than {MAX_BYTES // 2**20} MB")
+            raise InvalidSkillFileError(f"it is larger than {MAX_BYTES // 2**20} MB")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {path}") from error

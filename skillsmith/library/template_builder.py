@@ -94,6 +94,7 @@ def _node(node: Node) -> dict[str, Json]:
         "tool": node.tool,
         "effect": node.effect,
         "arguments": {name: show(binding) for name, binding in node.arguments.items()},
+        "for_each": None if node.for_each is None else show(node.for_each),
         "template": node.template.text if node.template else None,
         "variables": sorted({slot.variable for slot in node.template.slots}) if node.template else [],
         "reads": [show(use.path) for use in node.reads],
@@ -175,6 +176,8 @@ def _instructions(
 def _step(node: Node, inputs: Mapping[str, Json]) -> str:
     """Return what a node does, as an order."""
     title = node.title or node.id
+    if node.for_each is not None:
+        title += f", once for each item of {_known(node.for_each, inputs)}"
     if node.kind == "tool":
         given = ", ".join(f"{name}={_known(binding, inputs)}" for name, binding in node.arguments.items())
         return f"{title}: call {node.tool}({given})"

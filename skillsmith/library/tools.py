@@ -73,6 +73,19 @@ class PythonTools:
             return f"{name}{signature} of {self.label} cannot be called: {error}"
         return None
 
+    def schema(self, name: str) -> dict[str, Json]:
+        """Return the JSON Schema of a tool's arguments, from its signature and docstring.
+
+        Raises:
+            ExecutionError: There is no such tool.
+        """
+        from skillsmith.library.tool_schemas import function_schema  # noqa: PLC0415  (only for models)
+
+        tool = self._tools.get(name)
+        if tool is None:
+            raise ExecutionError(str(self.problem(name, frozenset())))
+        return function_schema(tool)
+
     def call(self, name: str, arguments: Mapping[str, Json]) -> Json:
         """Call a tool by keyword and return its result as JSON; coroutines are awaited.
 
@@ -109,14 +122,20 @@ def module_tools(source: str) -> PythonTools:
     place, colon, attribute = source.rpartition(":")
     if not colon or not attribute.replace(".", "_").isidentifier():
         place, attribute = source, ""
-    module = _import(place)
+    module = import_place(place)
     tools = dict(_tools_of_object(module, attribute, source) if attribute else _tools_of_module(module))
     if not tools:
         raise UsageError(f"{source} offers no tools", hint="tools are its public functions, or its __all__")
     return PythonTools(tools, label=source, thread_safe=bool(getattr(module, "THREAD_SAFE", False)))
 
 
-def _import(place: str) -> ModuleType:
+def import_place(place: str) -> ModuleType:
+    """Import a module by its name from where the user is, or a Python file by its path.
+
+    Raises:
+        UsageError: There is none.
+        ExecutionError: Importing it failed.
+    """
     try:
         if place.endswith(".py"):
             return _import_file(Path(place))
@@ -138,7 +157,7 @@ def _import(place: str) -> ModuleType:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(f"there is no file {path}", hint="name a Python module or file with tools")
+        raise UsageError(f"there is no file {path}", hint="name a Python module or file")
     name = f"skillsmith_tools_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

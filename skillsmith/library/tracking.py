@@ -54,7 +54,8 @@ class SkillAdaptationTracker:
         """What was tracked so far, in order."""
         return tuple(self._adaptations)
 
-    def _add(self, *found: Adaptation) -> tuple[Adaptation, ...]:
+    def add(self, *found: Adaptation) -> tuple[Adaptation, ...]:
+        """Take in what was tracked elsewhere."""
         self._adaptations += found
         return found
 
@@ -82,22 +83,33 @@ class SkillAdaptationTracker:
             for key in before.keys() & after.keys()
             if before[key] != after[key]
         ]
-        return self._add(*sorted(found, key=lambda one: (one.type, one.target)))
+        return self.add(*sorted(found, key=lambda one: (one.type, one.target)))
 
     def track_agent_deviation(
-        self, expected: str, actual: str, reason: str, *, node: str = ""
+        self,
+        expected: str,
+        actual: str,
+        reason: str,
+        *,
+        node: str = "",
+        evidence: Mapping[str, Json] | None = None,
     ) -> tuple[Adaptation, ...]:
         """Track that another agent did a node; nothing when it is the same one."""
         if expected == actual:
             return ()
-        return self._add(
-            Adaptation(
-                type="agent_deviation", target=node or expected, before=expected, after=actual, reason=reason
-            )
-        )
+        return self.add(Adaptation(
+            type="agent_deviation", target=node or expected, before=expected, after=actual, reason=reason,
+            evidence=evidence or {},
+        ))  # fmt: skip
 
     def track_code_modification(
-        self, template: str, actual: str, *, node: str = "", reason: str = ""
+        self,
+        template: str,
+        actual: str,
+        *,
+        node: str = "",
+        reason: str = "",
+        evidence: Mapping[str, Json] | None = None,
     ) -> tuple[Adaptation, ...]:
         """Track changed code as a unified diff; nothing when it is the same."""
         if template == actual:
@@ -105,9 +117,10 @@ class SkillAdaptationTracker:
         lines = difflib.unified_diff(
             template.splitlines(), actual.splitlines(), "template", "actual", lineterm=""
         )
-        return self._add(
-            Adaptation(type="code_modification", target=node, after="\n".join(lines), reason=reason)
-        )
+        return self.add(Adaptation(
+            type="code_modification", target=node, after="\n".join(lines), reason=reason,
+            evidence=evidence or {},
+        ))  # fmt: skip
 
     def track_parameter_changes(
         self,
@@ -124,7 +137,7 @@ class SkillAdaptationTracker:
             reasons: Why, by name.
         """
         names = dict.fromkeys((*template_params, *actual_params))
-        return self._add(*(
+        return self.add(*(
             Adaptation(
                 type="parameter_change", target=name, before=template_params.get(name),
                 after=actual_params.get(name), reason=(reasons or {}).get(name, ""),
@@ -157,13 +170,66 @@ class SkillAdaptationTracker:
             reasons=reasons,
         )
 
-    def track_skipped(self, node: str, reason: str) -> tuple[Adaptation, ...]:
+    def track_skipped(
+        self, node: str, reason: str, *, evidence: Mapping[str, Json] | None = None
+    ) -> tuple[Adaptation, ...]:
         """Track a node that was left out."""
-        return self._add(Adaptation(type="node_skipped", target=node, reason=reason))
+        return self.add(Adaptation(type="node_skipped", target=node, reason=reason, evidence=evidence or {}))
 
-    def track_retry(self, node: str, attempts: int, reason: str) -> tuple[Adaptation, ...]:
+    def track_added(
+        self, node: str, added: Node, what: Json, reason: str, evidence: Mapping[str, Json]
+    ) -> tuple[Adaptation, ...]:
+        """Track a step that was put before a node.
+
+        Args:
+            node: The node's key.
+            added: The step.
+            what: Its code, or its arguments.
+            reason: Why.
+            evidence: What shows it.
+        """
+        after = {"kind": added.kind, "what": added.tool or added.language, "before": node, "with": what}
+        return self.add(
+            Adaptation(type="node_added", target=node, after=after, reason=reason, evidence=evidence)
+        )
+
+    def track_replaced(
+        self, node: str, before: Node, after: Node, what: Json, reason: str, evidence: Mapping[str, Json]
+    ) -> tuple[Adaptation, ...]:
+        """Track a node that another tool, or code in another language, took the place of."""
+        return self.add(Adaptation(
+            type="node_replaced", target=node, before=_label(before), reason=reason, evidence=evidence,
+            after={"kind": after.kind, "what": after.tool or after.language, "with": what},
+        ))  # fmt: skip
+
+    def track_arguments(
+        self,
+        node: str,
+        before: Mapping[str, Json],
+        after: Mapping[str, Json],
+        reason: str,
+        evidence: Mapping[str, Json],
+    ) -> tuple[Adaptation, ...]:
+        """Track arguments of a node's call that were changed; the target is ``NODE.ARGUMENT``."""
+        names = [name for name in dict.fromkeys((*before, *after)) if name not in before
+                 or name not in after or _exact(before[name]) != _exact(after[name])]  # fmt: skip
+        return self.add(*(
+            Adaptation(
+                type="parameter_change", target=f"{node}.{name}", before=before.get(name),
+                after=after.get(name), reason=reason, evidence=evidence,
+            )
+            for name in names
+        ))  # fmt: skip
+
+    def track_retry(
+        self, node: str, attempts: int, reason: str, *, evidence: Mapping[str, Json] | None = None
+    ) -> tuple[Adaptation, ...]:
         """Track a node that succeeded only after it was tried again."""
-        return self._add(Adaptation(type="retry", target=node, before=1, after=attempts, reason=reason))
+        return self.add(
+            Adaptation(
+                type="retry", target=node, before=1, after=attempts, reason=reason, evidence=evidence or {}
+            )
+        )
 
     def summarize_adaptations(self, adaptations: Iterable[Adaptation]) -> tuple[Recurrence, ...]:
         """Return what was changed how often, the most frequent first."""
@@ -186,6 +252,20 @@ class SkillAdaptationTracker:
         return executions >= min_executions and any(
             one.agreeing > RECURRING_SHARE * executions for one in self.summarize_adaptations(adaptations)
         )
+
+
+def adapted_data(adaptations: Sequence[Adaptation]) -> dict[str, Json]:
+    """Return what the event SKILL_ADAPTED says: each change, and why they were made."""
+    return {
+        "adaptations": [_change(one) for one in adaptations],
+        "reason": "; ".join(dict.fromkeys(one.reason for one in adaptations if one.reason)),
+    }
+
+
+def _change(one: Adaptation) -> dict[str, Json]:
+    kind = "parameter" if one.type == "parameter_change" else "node"
+    change = {"type": one.type, kind: one.target, "from": one.before, "to": one.after, "reason": one.reason}
+    return change | ({"evidence": dict(one.evidence)} if one.evidence else {})
 
 
 def _is_meant_to_stay(variable: Variable, reads: set[str]) -> bool:

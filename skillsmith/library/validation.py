@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
 from skillsmith.errors import ExecutionError
-from skillsmith.library.bindings import sources, to_json
+from skillsmith.library.bindings import reads_item, sources, to_json
 from skillsmith.library.conditions import names_in
 from skillsmith.library.paths import leaves_folder
 from skillsmith.library.slot_fit import misfit
@@ -41,6 +41,10 @@ _NEEDS: Mapping[str, str] = {
     "code": "template", "agent": "template", "approval": "template", "check": "template", "tool": "tool",
     "skill": "tool",
 }  # fmt: skip
+
+
+LOOP_KINDS = frozenset({"tool", "code", "agent"})
+"""Kinds of nodes that can be done for each item of a list."""
 
 
 def validate_skill(skill: Skill, *, parsed: bool = False) -> list[str]:
@@ -111,8 +115,22 @@ def _node(node: Node, skill: Skill) -> Iterator[str]:
         yield from _sub_skill(node, skill)
     if node.timeout_seconds is not None and not 0 < node.timeout_seconds < math.inf:
         yield f"node {node.id} has the time limit {node.timeout_seconds}, which must be more than 0"
+    yield from _loop(node)
     if node.retries < 0:
         yield f"node {node.id} cannot be tried again {node.retries} times"
+
+
+def _loop(node: Node) -> Iterator[str]:
+    """Check a node's loop, and that nothing reads an item where there is none."""
+    if node.for_each is None:
+        for where, binding in bindings_of(node):
+            if reads_item(binding):
+                yield f"{where} reads the item of a loop, and node {node.id} is in none"
+        return
+    if node.kind not in LOOP_KINDS:
+        yield f"node {node.id} is of kind {node.kind}, which cannot be done for each item of a list"
+    if reads_item(node.for_each):
+        yield f"the list of node {node.id} is read from the items of the very same list"
 
 
 def _sub_skill(node: Node, skill: Skill) -> Iterator[str]:
@@ -148,6 +166,8 @@ def bindings_of(node: Node) -> Iterator[tuple[str, Binding]]:
         yield f"{node.id}.{name}", binding
     for name, binding in node.bindings.items():
         yield f"{node.id}.{name}", binding
+    if node.for_each is not None:
+        yield f"the list of node {node.id}", node.for_each
     for use in node.reads:
         yield f"a file that {node.id} reads", use.path
     for use in node.writes:
@@ -226,9 +246,30 @@ def _outputs(skill: Skill) -> Iterator[str]:
     for name, binding in skill.output_bindings.items():
         for problem in _unbound(binding, declared, known, known):
             yield f"the output {name} {problem}"
+        if reads_item(binding):
+            yield f"the output {name} reads the item of a loop, and outputs are in none"
+    yield from _broken_promises(skill)
     for target in _references(dict(skill.outputs)):
         if not target.startswith("#"):
             yield f"the output schema refers to {target[:80]!r}, which is outside of it"
+    for node in skill.nodes:
+        for target in _references(node.output_schema):
+            if not target.startswith("#"):
+                yield f"the output schema of node {node.id} refers to {target[:80]!r}, outside of it"
+
+
+def _broken_promises(skill: Skill) -> Iterator[str]:
+    """Refuse required outputs that come from a node which may be skipped."""
+    skipped = {node.id for node in skill.nodes if node.condition is not None}
+    required = skill.outputs.get("required", ())
+    for name in required if isinstance(required, (list, tuple)) else ():
+        binding = skill.output_bindings.get(name)
+        for source in sources(binding) if binding is not None else ():
+            if isinstance(source, FromNode) and source.node in skipped:
+                yield (
+                    f"the output {name} is required, but node {source.node}, which gives it, is done only"
+                    " under a condition: it cannot be required"
+                )
 
 
 def _references(schema: Json) -> Iterator[str]:
@@ -264,6 +305,7 @@ def _all_values(skill: Skill) -> Iterator[tuple[str, Json]]:
     for node in skill.nodes:
         for where, binding in bindings_of(node):
             yield where, to_json(binding)
+        yield f"the output schema of node {node.id}", node.output_schema
     yield "the output schema", dict(skill.outputs)
     yield "context_requirements", dict(skill.context_requirements)
     yield "extras", dict(skill.extras)

@@ -28,7 +28,11 @@ BATCH = 16
 EXACT_UP_TO = 50_000
 """In a larger library the signs of the numbers are searched first, and the best of them rescored."""
 OVERSAMPLING = 8
+RESCORED = 200
+"""So many times the skills asked for are rescored, and so many at least: 40 find 95 of the nearest 100."""
 MAX_NEIGHBOURS = 4096  # vec0 refuses more
+REMEMBERED_TEXTS = 256
+"""A task that was matched is often kept as an example of the skill that served it right afterwards."""
 
 _STALE = """
 SELECT v.pk FROM skills s JOIN skill_versions v ON v.skill = s.pk AND v.version = s.current_version
@@ -126,6 +130,7 @@ class VectorIndex:
         self._embedder = embedder
         self._loaded: bool | None = None
         self._problem = ""
+        self._recent: dict[str, bytes] = {}
 
     @property
     def notice(self) -> str:
@@ -198,6 +203,7 @@ class VectorIndex:
             return 0
         with self._db.transaction():
             self._db.execute("DELETE FROM meta WHERE key = 'embedding_model'")
+        self._recent.clear()
         return self.sync(progress=progress)
 
     def _adopt(self) -> None:
@@ -235,7 +241,7 @@ class VectorIndex:
         texts = {row["pk"]: own_texts(row) for row in rows}
         known = dict(reusable) | self._stored(list(texts))
         missing = {one.digest: one.text for own in texts.values() for one in own if one.digest not in known}
-        known |= zip(missing, self._model().embed(list(missing.values())), strict=True)
+        known |= zip(missing, self._vectors_of(list(missing.values())), strict=True)
         with self._db.transaction():
             for pk, own in texts.items():
                 self._store(pk, own, known)
@@ -279,8 +285,16 @@ class VectorIndex:
 
     def embed(self, text: str) -> bytes:
         """Return a task's unit vector as little-endian float32 bytes; a long one is read part by part."""
-        vectors = self._model().embed(parts_of(text, limit=TASK_PARTS) or [text])
+        vectors = self._vectors_of(parts_of(text, limit=TASK_PARTS) or [text])
         return vectors[0] if len(vectors) == 1 else mean_vector(vectors)
+
+    def _vectors_of(self, texts: Sequence[str]) -> list[bytes]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._recent]
+        self._recent |= zip(new, self._model().embed(new), strict=True)
+        found = [self._recent[text] for text in texts]
+        for text in list(self._recent)[:-REMEMBERED_TEXTS]:
+            del self._recent[text]
+        return found
 
     def search(self, text: str, *, limit: int) -> list[tuple[int, float, str]]:
         """Return the skills with the vectors nearest to a text; none without a model or before any was made.
@@ -309,7 +323,8 @@ class VectorIndex:
         if int(self._db.scalar("SELECT count(*) FROM skills")) <= EXACT_UP_TO:
             rows = self._neighbours("whole MATCH ?", vector, limit, among)
             return {pk: _cosine(distance) for pk, distance in rows}
-        rows = self._neighbours("signs MATCH vec_quantize_binary(?)", vector, limit * OVERSAMPLING, among)
+        rough = max(limit * OVERSAMPLING, RESCORED)
+        rows = self._neighbours("signs MATCH vec_quantize_binary(?)", vector, rough, among)
         exact = self.wholes(vector, [pk for pk, _ in rows])
         return dict(sorted(exact.items(), key=lambda pair: -pair[1])[:limit])
 

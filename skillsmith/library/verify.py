@@ -11,10 +11,10 @@ from skillsmith.blobs import BlobStore
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, SkillsmithError, UsageError
 from skillsmith.files import FileRepository
-from skillsmith.library.exchange import named_and_found
+from skillsmith.library.lockfile import lock_problems
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.seal import content_digest
-from skillsmith.library.skill_file import read_skill_file
+from skillsmith.library.shared_files import named_and_found, read_found
 from skillsmith.library.validation import validate_skill
 
 
@@ -59,16 +59,18 @@ def _version_problems(repo: SkillRepository, reference: str) -> Iterator[str]:
 
 
 def verify_files(paths: Sequence[Path]) -> VerifyReport:
-    """Check skill files, and those below folders, as an import would.
+    """Check skills in files and folders as an import would, and against the lock file of their project.
 
     Raises:
-        NotFoundError: A path is not there, or a folder holds no skill files.
+        NotFoundError: A path is not there, or a folder holds no skills.
     """
     files = list(chain.from_iterable(named_and_found(paths)))
     problems: list[str] = []
     for file in files:
         try:
-            read_skill_file(file)
+            read_found(file)
         except (InvalidSkillFileError, UsageError) as error:
             problems.append(error.message)
+    for path in paths:
+        problems += lock_problems(path)
     return VerifyReport(checked={"files": len(files)}, problems=tuple(problems))

@@ -1,81 +1,27 @@
 """Walk a skill's graph: ready nodes side by side, one record for each, stop at the first failure that counts.
 
-One thread, the caller's, decides and writes everything; the others only work. So a node is written down
-before it starts and again when it has ended, and an interrupt finds the books in order.
+One thread, the caller's, decides and writes everything; the others only work (tries.py). So an interrupt
+finds the books in order.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from skillsmith.errors import SkillsmithError
 from skillsmith.library.bindings import resolve
-from skillsmith.library.checkpoints import Progress, SkillCheckpointManager
+from skillsmith.library.checkpoints import Progress
 from skillsmith.library.conditions import Surroundings, holds
-from skillsmith.library.execution_log import AGENT, ExecutionLog
 from skillsmith.library.graph import Graph, Stop
 from skillsmith.library.inputs import accept, find_variable
-from skillsmith.library.node_runs import Attempt, Job, NodeRunner, perform, rendered
+from skillsmith.library.loops import Loop, loop_at, loop_key
+from skillsmith.library.node_runs import Known, declared_files, rendered
 from skillsmith.library.outcome import collect_outputs
-from skillsmith.library.tracking import SkillAdaptationTracker
-from skillsmith.models import Json, NodeResult, Skill
+from skillsmith.library.tries import Ended, ExecutionCallbacks, Tries, Walker
+from skillsmith.models import Adaptation, Json, NodeResult, Skill
 
-PATIENCE_SECONDS = 5.0
-"""How long running calls may take to end after an interrupt; code is killed at once."""
-
-MAX_BACKOFF_SECONDS = 30.0
-
-_POLL_SECONDS = 1.0  # on Windows a wait without end cannot be interrupted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionCallbacks:
-    """What the caller wants to hear, and to be asked.
-
-    Args:
-        approve: Asks a person a question about the node with this key; True means yes.
-        on_event: Gets the name of what happened and its data, as JSON.
-    """
-
-    approve: Callable[[str, str], bool] | None = None
-    on_event: Callable[[str, Mapping[str, Json]], None] | None = None
-
-    def tell(self, event: str, **data: Json) -> None:
-        """Tell the caller what happened."""
-        if self.on_event is not None:
-            self.on_event(event, data)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walker:
-    """What a walk works with.
-
-    Args:
-        runner: Makes jobs of nodes.
-        log: Where events go.
-        checkpoints: Where progress goes.
-        tracker: Where differences from the skill go.
-        stop_code: Kills all code that runs.
-        side_by_side: How many nodes may run at once.
-        backoff_seconds: Pause before the first further try; doubles with each.
-        strict: Whether a failure of an optional node counts, too.
-    """
-
-    runner: NodeRunner
-    log: ExecutionLog
-    checkpoints: SkillCheckpointManager
-    tracker: SkillAdaptationTracker
-    callbacks: ExecutionCallbacks
-    stop_code: Callable[[], None]
-    side_by_side: int
-    backoff_seconds: float
-    strict: bool
+__all__ = ["ExecutionCallbacks", "Walk", "Walker"]
 
 
 class Walk:
@@ -104,13 +50,11 @@ class Walk:
         self.results: dict[str, NodeResult] = dict(progress.settled)
         self.failure: str | None = None
         self._inputs: dict[str, Mapping[str, Json]] = {"": values}
-        self._tries = dict(progress.attempts)
+        self._attempts = dict(progress.attempts)
+        self._adapted = dict(progress.adaptations)
         self._broken: dict[str, str] = {}
-        self._running: dict[str, Job] = {}
-        self._call_ids: dict[str, str] = {}
-        self._attempts: dict[str, Attempt] = {}  # what an interrupt takes from the queue may be lost
-        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
+        self._loops: dict[str, Loop] = {}
+        self._tries = Tries(means, execution_id=execution_id)
 
     def run(self) -> None:
         """Walk to the end, or to the first failure that counts; ``failure`` says which.
@@ -121,9 +65,11 @@ class Walk:
         try:
             self._walk()
         except KeyboardInterrupt:
-            self._cancelled.set()
+            self._means.runner.cancelled.set()
             self._means.stop_code()
-            self._drain()
+            for ended in self._tries.drain():
+                if ended.result.status != "failed" or ended.stop.node.kind != "code":  # code was killed
+                    self._end(ended)
             raise
 
     def _walk(self) -> None:
@@ -132,35 +78,19 @@ class Walk:
         while sorter.is_active():
             ready.extend(sorter.get_ready())
             settled = []
-            while ready and self.failure is None and len(self._running) < self._means.side_by_side:
+            while ready and self.failure is None and len(self._tries) < self._means.side_by_side:
                 key = ready.popleft()
                 if self._begin(self._graph.stops[key]):
                     settled.append(key)
             if settled:
                 sorter.done(*settled)
                 continue
-            if not self._running:
+            if not len(self._tries):
                 return  # only after a failure: otherwise something is ready or running
-            key = self._next()
-            if self._end(key):
-                sorter.done(key)
-
-    def _next(self) -> str:
-        while True:
-            try:
-                return self._ended.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                continue
-
-    def _drain(self) -> None:
-        """Give running calls a little time to end, so that what they did is known."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._running and (left := deadline - time.monotonic()) > 0:
-            for key in self._running.keys() & self._attempts.keys():
-                self._end(key)
-            if self._running:
-                with contextlib.suppress(queue.Empty):
-                    self._ended.get(timeout=min(left, _POLL_SECONDS))
+            ended = self._tries.next()
+            settled_key = None if ended is None else self._end(ended)
+            if settled_key is not None:
+                sorter.done(settled_key)
 
     # ------------------------------------------------------------------------------------------ beginning
 
@@ -177,6 +107,9 @@ class Walk:
             return self._dispatch(stop)
         except SkillsmithError as error:
             self._means.log.failure(error.message, node=stop.node, key=stop.key)
+            known = self._known(stop)
+            if stop.node.for_each is None and self._tries.begin_broken(stop, error.message, known):
+                return False
             self._fail(stop, NodeResult(node_id=stop.key, status="failed", error=error.message))
             return True
 
@@ -184,10 +117,16 @@ class Walk:
         result = self.results[stop.key]
         if stop.enters and result.status == "done":
             self._inputs[stop.inner] = result.result
-        if stop.key in self._tries:
-            self._means.tracker.track_retry(stop.key, self._tries[stop.key], "an earlier try failed")
+        tracker = self._means.tracker
+        for key in (key for key in self.results if loop_key(key) == stop.key):
+            if key in self._adapted:
+                tracker.add(*self._adapted[key])
+            elif key in self._attempts:
+                tracker.track_retry(key, self._attempts[key], "an earlier try failed")
+        if stop.key in self._adapted or stop.key in self._attempts:
+            return
         if result.status == "skipped" and self._is_own_choice(stop, result.output):
-            self._means.tracker.track_skipped(stop.key, result.output)
+            tracker.track_skipped(stop.key, result.output)
 
     def _dispatch(self, stop: Stop) -> bool:
         node = stop.node
@@ -201,12 +140,46 @@ class Walk:
         if node.kind == "approval":
             self._ask(stop)
             return True
-        job = self._means.runner.job(stop, self._inputs[stop.scope], self.results_in(stop.scope))
-        if node.effect == "write" and node.kind in ("tool", "agent"):
-            self._means.checkpoints.started(self._execution_id, stop.key)
-        self._tries[stop.key] = 1
-        self._start(job, delay_seconds=0.0)
+        if node.for_each is not None:
+            loop = self._loops[stop.key] = loop_at(stop, self._known(stop))
+            return self._go_on(loop)
+        self._start(stop, self._known(stop))
         return False
+
+    def _start(self, stop: Stop, known: Known) -> None:
+        job = self._means.runner.job(stop, known)
+        self._means.callbacks.tell("NODE_STARTED", node=stop.key, title=stop.node.title)
+        self._mark_begun(stop, known)  # told first: who dies in between has not begun
+        self._tries.begin(job, known)
+
+    def _go_on(self, loop: Loop) -> bool:
+        """Begin the first item of a loop that is not settled; True when all are, or one cannot begin."""
+        for index, key in enumerate(loop.item_keys()):
+            if key in self.results:
+                continue
+            try:
+                self._start(*loop.item(index))
+            except SkillsmithError as error:
+                self._means.log.failure(error.message, node=loop.stop.node, key=key)
+                self._fail_loop(loop, f"{key}: {error.message}")
+                return True
+            return False
+        self._done(loop.stop, [self.results[key].result for key in loop.item_keys()])
+        return True
+
+    def _mark_begun(self, stop: Stop, known: Known) -> None:
+        """Note in the books that a node which may change something begins."""
+        node, folder = stop.node, self._means.runner.folder
+        absent: list[str] | None = None
+        if node.kind == "code" and folder is not None:
+            files = declared_files(node, folder, known)
+            absent = [path for path, target in files.items() if not target.exists()]
+        elif node.effect == "read" or node.repeatable or node.kind not in ("tool", "agent"):
+            return
+        self._means.checkpoints.started(self._execution_id, stop.key, absent=absent)
+
+    def _known(self, stop: Stop) -> Known:
+        return Known(inputs=self._inputs[stop.scope], results=self.results_in(stop.scope))
 
     def _reason_to_skip(self, stop: Stop) -> str | None:
         entry = self.results.get(stop.scope)
@@ -226,7 +199,7 @@ class Walk:
         return None
 
     def _surroundings(self, stop: Stop) -> Surroundings:
-        return self._means.runner.surroundings(stop, self._inputs[stop.scope], self.results_in(stop.scope))
+        return self._means.runner.surroundings(stop, self._known(stop))
 
     def results_in(self, scope: str) -> dict[str, Json]:
         """Return the results of a skill's finished nodes by id.
@@ -238,7 +211,11 @@ class Walk:
         return {
             key[start:]: result.result
             for key, result in self.results.items()
-            if result.status == "done" and key.startswith(scope) and key[start:] and "/" not in key[start:]
+            if result.status == "done"
+            and key.startswith(scope)
+            and key[start:]
+            and "/" not in key[start:]
+            and loop_key(key) == key
         }
 
     def _entry(self, stop: Stop, child: Skill) -> dict[str, Json]:
@@ -267,60 +244,35 @@ class Walk:
             error = f"a person said no to: {question}"
             self._fail(stop, NodeResult(node_id=stop.key, status="failed", result="no", error=error))
 
-    def _start(self, job: Job, *, delay_seconds: float) -> None:
-        stop, log = job.stop, self._means.log
-        call_id = self._call_ids[stop.key] = f"{self._execution_id[-8:]}-{stop.key}-{log.position}"
-        if stop.node.kind == "tool":
-            log.tool_call(stop.node, stop.key, call_id, job.arguments)
-        elif stop.node.kind == "code":
-            log.code(stop.node, stop.key, call_id, job.text)
-        else:
-            log.prompt(stop.node, stop.key, job.text)
-        self._running[stop.key] = job
-        self._means.callbacks.tell("NODE_STARTED", node=stop.key, title=stop.node.title)
-        threading.Thread(target=self._work, args=(job, delay_seconds), daemon=True).start()
-
-    def _work(self, job: Job, delay_seconds: float) -> None:
-        attempt = perform(job, delay_seconds=delay_seconds, cancelled=self._cancelled)
-        self._attempts[job.stop.key] = attempt
-        self._ended.put(job.stop.key)
-
     # --------------------------------------------------------------------------------------------- ending
 
-    def _end(self, key: str) -> bool:
-        """Write down how a try ended; False when there is another."""
-        job, attempt = self._running.pop(key), self._attempts.pop(key)
-        stop, log = job.stop, self._means.log
-        paths = log.files(attempt.changes, agent=stop.node.agent or AGENT)
-        result = NodeResult(
-            node_id=key, status="failed" if attempt.error else "done", result=attempt.result,
-            output=attempt.output, exit_code=attempt.exit_code, error=attempt.error, artifacts=paths,
-            duration_seconds=attempt.duration_seconds,
-        )  # fmt: skip
-        log.ended(stop.node, key, self._call_ids[key], result, at=attempt.ended_at)
-        tries = self._tries[key]
-        if attempt.error and self._may_try_again(stop, attempt):
-            self._tries[key] = tries + 1
-            self._start(
-                job, delay_seconds=min(self._means.backoff_seconds * 2 ** (tries - 1), MAX_BACKOFF_SECONDS)
-            )
-            return False
-        if attempt.error:
-            self._fail(stop, result, final=attempt.abandoned)
-        else:
-            if tries > 1:
-                self._means.tracker.track_retry(key, tries, "an earlier try failed")
-            self._settle(stop, result)
-        return True
+    def _end(self, ended: Ended) -> str | None:
+        """Settle a node that was tried; return its key, for an item its loop's, None while that goes on."""
+        loop = self._loops.get(loop_key(ended.stop.key))
+        failed = ended.result.status == "failed"
+        if failed and loop is None:
+            self._fail(ended.stop, ended.result, final=ended.final)
+            return ended.stop.key
+        self._means.tracker.add(*ended.adaptations)
+        self._settle(ended.stop, ended.result, tries=ended.tries, adaptations=ended.adaptations)
+        if loop is None:
+            return ended.stop.key
+        if failed:
+            self._fail_loop(loop, f"{ended.stop.key}: {ended.result.error}", final=ended.final)
+            return loop.stop.key
+        if self._tries.stopping:
+            return None
+        return loop.stop.key if self._go_on(loop) else None
 
-    def _may_try_again(self, stop: Stop, attempt: Attempt) -> bool:
-        spent = self._tries[stop.key] > stop.node.retries
-        return not (spent or attempt.abandoned or self.failure or self._cancelled.is_set())
+    def _fail_loop(self, loop: Loop, error: str, *, final: bool = False) -> None:
+        self._fail(loop.stop, NodeResult(node_id=loop.stop.key, status="failed", error=error), final=final)
 
-    def _settle(self, stop: Stop, result: NodeResult) -> None:
+    def _settle(
+        self, stop: Stop, result: NodeResult, *, tries: int = 1, adaptations: tuple[Adaptation, ...] = ()
+    ) -> None:
         self.results[stop.key] = result
         self._means.checkpoints.settled(
-            self._execution_id, stop.key, result, attempts=self._tries.get(stop.key, 1)
+            self._execution_id, stop.key, result, attempts=tries, adaptations=adaptations
         )
         self._means.callbacks.tell("NODE_ENDED", node=stop.key, status=result.status, error=result.error)
 
@@ -344,6 +296,7 @@ class Walk:
         optional = self._optional_part(stop)
         if optional is None or final:
             self.failure = self.failure or error
+            self._tries.stopping = True
         elif optional.endswith("/"):
             self._broken[optional] = error
 

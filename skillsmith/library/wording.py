@@ -7,8 +7,10 @@ Pure text: no index and no model. Names are read as the words they are made of (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 MAX_CHARACTERS = 4000
 """Of a longer text only the beginning is compared."""
@@ -16,6 +18,11 @@ MAX_CHARACTERS = 4000
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _PLACE = re.compile(r"\{\w+\}")
+_PIECE = re.compile(
+    r"(?P<value>\"[^\"\n]+\"|“[^”\n]+”|`[^`\n]+`|(?<!\w)'[^'\n]+'(?!\w)|\{\w+\})|[\w'\u2019-]+|[.!?:\n]"
+)
+_SENTENCE_ENDS = ".!?:\n"
+_VALUE, _EDGE = "…", "|"
 _STOP_WORDS = frozenset(
     "a about all also am an and any are as at be been being but by can could did do does don for from get had"
     " has have he help her his how i if in into is it its just let m may me might my need no not of on or our"
@@ -59,8 +66,6 @@ def telling_stems(text: str) -> frozenset[str]:
 def likeness(task: str, texts: Iterable[str]) -> float:
     """Return the largest share of common words, small ones included, between a task and one of the texts.
 
-    Small words are what wordings of one template have in common: "what is the … of the …".
-
     Returns:
         Dice's coefficient, 0 to 1.
     """
@@ -71,6 +76,46 @@ def likeness(task: str, texts: Iterable[str]) -> float:
 def _dice(one: frozenset[str], other: frozenset[str]) -> float:
     total = len(one) + len(other)
     return 2 * len(one & other) / total if total else 0.0
+
+
+def phrasing(task: str, texts: Iterable[str]) -> float:
+    """Return how much the phrasing of a task is that of one of the texts, apart from their values.
+
+    Compared are the pairs of neighbouring words, small ones included: "what is the … of the …" is what
+    phrasings of one template have in common. Names, numbers and quoted pieces are what differs between them,
+    so each counts as the same empty place.
+
+    Returns:
+        The largest share of common pairs (Dice's coefficient), 0 to 1.
+    """
+    said = _pairs(task[:MAX_CHARACTERS])
+    others = (_pairs(text[:MAX_CHARACTERS]) for text in texts)
+    return max((2 * (said & other).total() / (said.total() + other.total()) for other in others), default=0.0)
+
+
+@lru_cache(maxsize=4096)
+def _pairs(text: str) -> Counter[str]:
+    """Return how often each pair of neighbouring words stands in a text, its begin and end included."""
+    return Counter(map(" ".join, pairwise((_EDGE, *_phrase(text), _EDGE))))
+
+
+def _phrase(text: str) -> Iterator[str]:
+    """Yield the stems of a text, with one place for each run of names, numbers and quoted pieces."""
+    begins, last = True, ""
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        if piece.isalpha() and piece.islower():  # most are, and this is what matching does most
+            begins, last = False, piece
+            yield stem(piece)
+            continue
+        name = piece[0].isupper() and not begins and piece != "I"
+        begins = piece in _SENTENCE_ENDS
+        if found["value"] or name or any(map(str.isdigit, piece)):
+            pieces = [] if last == _VALUE else [_VALUE]
+        else:
+            pieces = [stem(word) for word in _words(piece)]
+        yield from pieces
+        last = [last, *pieces][-1]
 
 
 def _words(text: str) -> list[str]:

@@ -300,6 +300,11 @@ class WorkFolder:
             self._known = now
         return [change for change in map(self._read, changed) if change is not None]
 
+    def names(self) -> list[str]:
+        """Return the files in the folder, as they were at the last look."""
+        with self._lock:
+            return sorted(self._known)
+
     def _scan(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for folder, names, files in os.walk(self.path):
             names[:] = [name for name in names if name not in SKIPPED_FOLDERS]
