@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ag2 import Agent, tool
-from ag2.config import LLMClient
 from ag2.context import ConversationContext
 from ag2.events import BaseEvent, ModelMessage, ModelResponse, ToolCallEvent, ToolCallsEvent, Usage
-from ag2.testing import TestConfig
 from ag2.tools import LocalEnvironment, SandboxCodeTool
 from ag2.tools.sandbox.adapter.code import LanguageRunner
 
 from _suite.model import Source, Turn
 from _suite.play import methods_of, write_files
 from skillsmith.capture.session import capture
+from skillsmith.demo.team import ScriptedModel, SlowClient
 
 MODEL = "gpt-4o-mini"
 """Whose price the tokens are given; it is not asked."""
@@ -34,39 +33,24 @@ CODE_TIMEOUT_SECONDS = 30.0
 RUN_CODE = "run_code"
 
 
-class ScriptedModel(TestConfig):
-    """A model that says its turns one after the other, over all that one agent is asked.
-
-    Args:
-        turns: What it answers.
-        latency_seconds: How long it takes for each answer.
-    """
-
-    def __init__(self, turns: Iterable[Turn], *, latency_seconds: float) -> None:
-        super().__init__(*map(_response, turns), raise_tool_errors=False, model=MODEL)
-        self._client = _Slow(super().create(), latency_seconds)
-
-    def create(self) -> Any:
-        """Return the one client: the script goes on where it was."""
-        return self._client
-
-
-class _Slow(LLMClient):
+class CountingClient(SlowClient):
     """Answers after a pause, and says how many tokens that took."""
-
-    def __init__(self, client: LLMClient, seconds: float) -> None:
-        self._client = client
-        self._seconds = seconds
 
     async def __call__(
         self, messages: Sequence[BaseEvent], context: ConversationContext, **options: Any
     ) -> ModelResponse:
-        await asyncio.sleep(self._seconds)
-        response = await self._client(messages, context=context, **options)
+        """Answer, with a usage."""
+        response = await super().__call__(messages, context=context, **options)
         asked = sum(len(str(message)) for message in messages) // CHARACTERS_A_TOKEN
         answered = len(str(response)) // CHARACTERS_A_TOKEN
         response.usage = Usage(prompt_tokens=asked, completion_tokens=answered)
         return response
+
+
+class PricedModel(ScriptedModel):
+    """A scripted model whose tokens cost something."""
+
+    client = CountingClient
 
 
 def _response(turn: Turn) -> ModelResponse:
@@ -125,7 +109,7 @@ def _agents(
     return {
         name: Agent(
             name, prompt=f"You are the {name} of a team.", tools=tools,
-            config=ScriptedModel(turns, latency_seconds=latency_seconds),
+            config=PricedModel(map(_response, turns), model=MODEL, latency_seconds=latency_seconds),
         )
         for name, turns in script.items()
     }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -75,14 +76,14 @@ Filed: TypeAlias = tuple[RunKey, Entry]
 """An entry and its run."""
 
 
-class Late:
+class Late(ABC):
     """Becomes an entry where it is stored, so that the host's thread has only to note what happened."""
 
     __slots__ = ()
 
+    @abstractmethod
     def made(self) -> Entry:
         """Return the entry; asked again, an equal one."""
-        raise NotImplementedError
 
 
 Noted: TypeAlias = tuple[RunKey, Entry | Late]

@@ -24,7 +24,6 @@ from skillsmith.capture.recorder import DatabaseLike, Durability, Recorder, data
 from skillsmith.capture.shapes import error_of
 from skillsmith.capture.standing import StandingTape, active_captures, capture_here
 from skillsmith.capture.tape import Tape
-from skillsmith.capture.turns import Undo
 from skillsmith.errors import StorageError, UsageError
 from skillsmith.location import default_path
 from skillsmith.models import Outcome, RunStatus
@@ -73,7 +72,6 @@ class Capture:
         classic: bool | None = None,
     ) -> None:
         self.failures = Failures()
-        self._undo = Undo(self.failures)
         self._task, self._step, self._agents, self._classic = task, step, tuple(agents), classic
         self._work_dir = None if work_dir is None else os.path.abspath(work_dir)  # noqa: PTH100  (kept as text)
         self._options: dict[str, Any] = {"durability": durability, "redact": redact}
@@ -136,7 +134,7 @@ class Capture:
             self._named()
             self._named = None
         for obj in objects:
-            adapter_of(obj).instrument(obj, self.tape, self._undo)
+            adapter_of(obj).instrument(obj, self.tape, self.tape.undo)
         return objects[0] if len(objects) == 1 else objects
 
     @contextmanager
@@ -176,7 +174,6 @@ class Capture:
             if self._step is not None:
                 run.steps.open_host(self._step)
             self._tape = Tape(run.work, prices=self._prices, failures=self.failures)
-            self._tape.undo = self._undo
             active_captures.append(self._tape)
             self._outer = capture_here.get()
             capture_here.set(self._tape)
@@ -191,9 +188,9 @@ class Capture:
     def _watch_all_classic(self) -> None:
         """Watch all Classic agents of the process when that is wanted, or until some are named."""
         if self._classic:
-            classic_adapter().instrument_all(self.tape, self._undo)
+            classic_adapter().instrument_all(self.tape, self.tape.undo)
         elif self._classic is None and not self._agents and "autogen" in sys.modules:
-            self._named = classic_adapter().instrument_all(self.tape, self._undo)
+            self._named = classic_adapter().instrument_all(self.tape, self.tape.undo)
 
     def end(self, error: BaseException | None = None) -> None:
         """End: restore what was instrumented, store what waits, say what is missing.
@@ -220,8 +217,8 @@ class Capture:
         return True
 
     def _leave(self) -> None:
-        self._undo.run()
         if self._tape is not None:
+            self._tape.undo.run()
             self._tape.on = False
             if capture_here.get() is self._tape:
                 capture_here.set(self._outer)

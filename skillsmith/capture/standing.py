@@ -15,7 +15,7 @@ from skillsmith.capture.live import LiveRun
 from skillsmith.capture.recorder import Recorder
 from skillsmith.capture.shapes import error_of, text_of
 from skillsmith.capture.tape import Tape
-from skillsmith.capture.turns import Prices, Turn, Undo, Work
+from skillsmith.capture.turns import Prices, Turn, Work
 from skillsmith.models import Outcome, RunStatus
 
 CLOSE_SECONDS = 2.0
@@ -57,7 +57,6 @@ class StandingTape(Tape):
         report: Callable[[LiveRun, Failures], None],
     ) -> None:
         super().__init__(None, prices=prices)
-        self.undo = Undo(self.failures)
         self._recorder = recorder
         self._work_dir = work_dir
         self._report = report

@@ -106,23 +106,30 @@ class Tape(TurnTape):
             self._system(turn, agent, system)
         if cached:
             cost_usd = 0.0
-        elif cost_usd is None and self._prices is not None:
-            cost_usd = self._prices.cost(
-                model,
-                tokens_in=tokens_in,
-                tokens_out=tokens_out,
-                tokens_cached=tokens_cached,
-                provider=provider,
-            )
-        known = {
-            "provider": provider, "finish_reason": finish_reason, "cached": cached or None,
-            "tokens_cached": tokens_cached, "prompt_messages": prompt_messages,
-        }  # fmt: skip
-        facts = {"model": model, **{name: value for name, value in known.items() if value is not None}}
-        self._event(
-            turn, "llm_call", agent=agent, data={**facts, **data} if data else facts, tokens_in=tokens_in,
-            tokens_out=tokens_out, duration_seconds=duration_seconds, cost_usd=cost_usd,
+        elif cost_usd is None:
+            cost_usd = self._cost(model, provider, tokens_in, tokens_out, tokens_cached)
+        known = _present(
+            provider=provider, finish_reason=finish_reason, cached=cached or None,
+            tokens_cached=tokens_cached, prompt_messages=prompt_messages,
         )  # fmt: skip
+        self._event(
+            turn, "llm_call", agent=agent, data={"model": model, **known, **(data or {})},
+            tokens_in=tokens_in, tokens_out=tokens_out, duration_seconds=duration_seconds, cost_usd=cost_usd,
+        )  # fmt: skip
+
+    def _cost(
+        self,
+        model: str | None,
+        provider: str | None,
+        tokens_in: int | None,
+        tokens_out: int | None,
+        tokens_cached: int | None,
+    ) -> float | None:
+        if self._prices is None:
+            return None
+        return self._prices.cost(
+            model, tokens_in=tokens_in, tokens_out=tokens_out, tokens_cached=tokens_cached, provider=provider
+        )
 
     @quiet
     def tool_result(  # noqa: PLR0913  (what a tool's result has)
@@ -312,3 +319,8 @@ class Tape(TurnTape):
 
     def _step_of(self, turn: Turn | None, work: Work) -> int:
         return turn.step if turn is not None else work.steps.current()
+
+
+def _present(**facts: Json) -> dict[str, Json]:
+    """Return the facts that are known."""
+    return {name: value for name, value in facts.items() if value is not None}

@@ -24,6 +24,7 @@ from skillsmith.output import clean
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
+    from skillsmith.library.executor import SkillExecutor
     from skillsmith.library.outcome import ExecutionResult
     from skillsmith.library.walk import ExecutionCallbacks
 
@@ -148,19 +149,37 @@ def run(
             return run_team(session, workspace, asked, by_team)
         executor = workspace.executor(tools=source, work_dir=workdir, agents=asked.agents)
         context = _context(workspace, choice, settings or (), resume)
-        if dry_run or not yes:
-            plan = executor.plan(choice.skill, context, allow_adaptation=not no_adapt)
-            if dry_run:
-                return _show_plan(session, plan)
-            answers = ask_missing(session, choice.skill, plan)
-            if answers:
-                context["inputs"] = {**context["inputs"], **answers}
-                plan = executor.plan(choice.skill, context, allow_adaptation=not no_adapt)
-            confirm_skill(session, plan, source, question=_question(choice))
+        if dry_run:
+            return _show_plan(session, executor.plan(choice.skill, context, allow_adaptation=not no_adapt))
+        if not yes:
+            context = _agreed(session, executor, choice, context, source, adapt=not no_adapt)
         result = executor.execute_skill(
             choice.skill, context, not no_adapt, strict, resume=resume, callbacks=_callbacks(session)
         )
         return _told(session, workspace, asked, by_team, result, strict=strict)
+
+
+def _agreed(
+    session: Session,
+    executor: SkillExecutor,
+    choice: _Choice,
+    context: dict[str, Json],
+    tools: ToolSource | None,
+    *,
+    adapt: bool,
+) -> dict[str, Json]:
+    """Ask for what the task leaves open and whether the skill may run; return the context with the answers.
+
+    Raises:
+        RefusedError: The answer is no, or there is nobody to ask.
+    """
+    plan = executor.plan(choice.skill, context, allow_adaptation=adapt)
+    answers = ask_missing(session, choice.skill, plan)
+    if answers:
+        context = {**context, "inputs": {**context["inputs"], **answers}}
+        plan = executor.plan(choice.skill, context, allow_adaptation=adapt)
+    confirm_skill(session, plan, tools, question=_question(choice))
+    return context
 
 
 def _show_plan(session: Session, plan: dict[str, Json]) -> ExitCode:

@@ -21,6 +21,37 @@ if TYPE_CHECKING:
 SecretsOption = Annotated[
     bool, typer.Option("--allow-secrets", help="Write skills although something in them looks like a secret.")
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", help="Folder to write to.", show_default=False),
+]
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="NAME or NAME@VERSION.", show_default=False)
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="F",
+        help="json: a file NAME.skill.json each (default); skill-md: a folder NAME with a SKILL.md each.",
+        show_default=False,
+    ),
+]
+DialectOption = Annotated[
+    str,
+    typer.Option(
+        "--dialect", metavar="D", help="Of SKILL.md: open, or claude-code with the keys only it knows."
+    ),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="agents|claude",
+        help="Write SKILL.md folders into .agents/skills or .claude/skills here, with skills-lock.json.",
+        show_default=False,
+    ),
+]
 
 
 @command(
@@ -32,38 +63,12 @@ SecretsOption = Annotated[
 def export(
     session: Session,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Folder to write to.", show_default=False),
-    ] = None,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="NAME or NAME@VERSION.", show_default=False)
-    ] = None,
+    output: OutputOption = None,
+    names: NamesArgument = None,
     every: Annotated[bool, typer.Option("--all", help="All skills.")] = False,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="F",
-            help="json: a file NAME.skill.json each (default); skill-md: a folder NAME with a SKILL.md each.",
-            show_default=False,
-        ),
-    ] = None,
-    dialect: Annotated[
-        str,
-        typer.Option(
-            "--dialect", metavar="D", help="Of SKILL.md: open, or claude-code with the keys only it knows."
-        ),
-    ] = "open",
-    to: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="agents|claude",
-            help="Write SKILL.md folders into .agents/skills or .claude/skills here, with skills-lock.json.",
-            show_default=False,
-        ),
-    ] = None,
+    format_: FormatOption = None,
+    dialect: DialectOption = "open",
+    to: ToOption = None,
     allow_secrets: SecretsOption = False,
 ) -> None:
     """Write skills as files for git: the same skill gives the same bytes on every machine.

@@ -52,26 +52,14 @@ LIMIT_SECONDS = 120.0
 MAX_TURNS = 12
 
 
-class ScriptedModel(TestConfig):
-    """A model that says its turns one after the other, over all that one agent is asked.
+class SlowClient(LLMClient):
+    """A client that takes its time for each answer.
 
     Args:
-        turns: What it answers.
-        latency_seconds: How long it takes for each answer.
+        client: Who answers.
+        seconds: How long that takes.
     """
 
-    def __init__(self, turns: Iterable[Turn], *, latency_seconds: float) -> None:
-        super().__init__(
-            *(part for turn in turns for part in _parts(turn)), raise_tool_errors=False, model=MODEL
-        )
-        self._answers = _Slow(super().create(), latency_seconds)
-
-    def create(self) -> Any:
-        """Return the one client: the script goes on where it was."""
-        return self._answers
-
-
-class _Slow(LLMClient):
     def __init__(self, client: LLMClient, seconds: float) -> None:
         self._client = client
         self._seconds = seconds
@@ -79,8 +67,29 @@ class _Slow(LLMClient):
     async def __call__(
         self, messages: Sequence[BaseEvent], context: ConversationContext, **options: Any
     ) -> ModelResponse:
+        """Answer after a pause."""
         await asyncio.sleep(self._seconds)
         return await self._client(messages, context=context, **options)
+
+
+class ScriptedModel(TestConfig):
+    """A model that says its script from beginning to end, over all that one agent is asked.
+
+    Args:
+        script: What it thinks and answers.
+        model: Its name.
+        latency_seconds: How long it takes for each answer.
+    """
+
+    client: type[SlowClient] = SlowClient
+
+    def __init__(self, script: Iterable[BaseEvent], *, model: str, latency_seconds: float) -> None:
+        super().__init__(*script, raise_tool_errors=False, model=model)
+        self._answers = self.client(super().create(), latency_seconds)
+
+    def create(self) -> Any:
+        """Return the one client: the script goes on where it was."""
+        return self._answers
 
 
 def _parts(turn: Turn) -> tuple[BaseEvent, ModelResponse]:
@@ -121,7 +130,9 @@ def build_agents(work_dir: Path, *, latency_seconds: float) -> list[Agent]:
             prompt=prompt,
             tools=tools.get(name, []),
             config=ScriptedModel(
-                (turn for turn in TURNS if turn.agent == name), latency_seconds=latency_seconds
+                (part for turn in TURNS if turn.agent == name for part in _parts(turn)),
+                model=MODEL,
+                latency_seconds=latency_seconds,
             ),
         )
         for name, prompt in ROLES.items()

@@ -103,14 +103,7 @@ def plan_code(
     edges = _edges(path.blocks)
     return CodePlan(
         blocks=tuple(
-            BlockPlan(
-                block=block.block,
-                template=_template(block, drafts),
-                reads=_uses(block, files, writes=False),
-                writes=_uses(block, files, writes=True),
-                after=tuple(sorted({earlier for earlier, later, _, _ in edges if later == block.seq})),
-                optional=block.seq in path.optional,
-            )
+            _block_plan(block, files, drafts, edges, optional=block.seq in path.optional)
             for block in path.blocks
         ),
         left_out=tuple(sorted({block.seq for block in facts} - {block.seq for block in path.blocks})),
@@ -126,6 +119,24 @@ def plan_code(
             *_constants(path.blocks, drafts, said),
         ),
         work_dir_variable=folder.name if folder else None,
+    )
+
+
+def _block_plan(
+    block: Facts,
+    files: Sequence[KnownFile],
+    drafts: Drafts,
+    edges: Sequence[tuple[int, int, str, str]],
+    *,
+    optional: bool,
+) -> BlockPlan:
+    return BlockPlan(
+        block=block.block,
+        template=_template(block, drafts),
+        reads=_uses(block, files, writes=False),
+        writes=_uses(block, files, writes=True),
+        after=tuple(sorted({earlier for earlier, later, _, _ in edges if later == block.seq})),
+        optional=optional,
     )
 
 

@@ -134,11 +134,7 @@ class SkillExtractor:
         runs = list({run.id: run for run in map(self._runs.get, run_ids)}.values())
         _refuse_name(name)
         chosen = _step_range(steps)
-        if len(runs) == 1:
-            _refuse_unfit(runs[0])
-            draft = self._draft(runs[0], chosen)
-        else:
-            draft = self._family(runs, chosen)
+        draft = self._single(runs[0], chosen) if len(runs) == 1 else self._family(runs, chosen)
         run = next(run for run in runs if run.id in draft.skill.source_run_ids)
         skill = replace(
             draft.skill,
@@ -152,6 +148,10 @@ class SkillExtractor:
         allowed = run.source in OWN_SOURCES if replay is None else replay
         stored = self._skills.add(self._proven(draft, skill, replay=allowed))
         return ExtractionReport(skill=stored, duplicates=duplicates)
+
+    def _single(self, run: Run, steps: range | None) -> _Draft:
+        _refuse_unfit(run)
+        return self._draft(run, steps)
 
     def _admit(self, skill: Skill, *, force: bool, allow_secrets: bool) -> tuple[dict[str, Any], ...]:
         """Refuse what may not be stored unasked; return what the library has of the same structure."""

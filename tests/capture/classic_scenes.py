@@ -21,15 +21,20 @@ def computing(body: JsonObject, number: int) -> Answer:
     return text("TERMINATE", reasoning="done")
 
 
+def executing_user(folder: str) -> Any:
+    """Return a user who runs code in a folder, by an executor."""
+    executor = LocalCommandLineCodeExecutor(work_dir=folder, timeout=20)
+    return UserProxyAgent(
+        "user", human_input_mode="NEVER", is_termination_msg=is_done,
+        code_execution_config={"executor": executor},
+    )  # fmt: skip
+
+
 def s1(watch: Watch) -> Any:
     """Two agents; code runs in an executor."""
     with Server(computing) as server, tempfile.TemporaryDirectory() as folder:
         coder = agent("coder", server)
-        executor = LocalCommandLineCodeExecutor(work_dir=folder, timeout=20)
-        user = UserProxyAgent(
-            "user", human_input_mode="NEVER", is_termination_msg=is_done,
-            code_execution_config={"executor": executor},
-        )  # fmt: skip
+        user = executing_user(folder)
         watch(user)
         return told(user.initiate_chat(coder, message="compute", max_turns=3))
 
@@ -60,11 +65,7 @@ def s6_code(watch: Watch) -> Any:
 
     with Server(script) as server, tempfile.TemporaryDirectory() as folder:
         coder = agent("coder", server)
-        executor = LocalCommandLineCodeExecutor(work_dir=folder, timeout=20)
-        user = UserProxyAgent(
-            "user", human_input_mode="NEVER", is_termination_msg=is_done,
-            code_execution_config={"executor": executor},
-        )  # fmt: skip
+        user = executing_user(folder)
         watch(user)
         return told(user.initiate_chat(coder, message="compute", max_turns=3))
 
