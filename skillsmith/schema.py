@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-SCHEMA = """
+_FOUNDATION = """
 -- Settings of this file: full-text watermark, embedding model and dimension, versions found free of secrets.
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
@@ -157,6 +157,8 @@ CREATE TABLE skill_versions (
   is_public INTEGER NOT NULL DEFAULT 0,
   parent_skill_id TEXT,               -- id of the version it was made from
   created_at REAL NOT NULL,
+  reason TEXT,                        -- why this version was made
+  lineage TEXT NOT NULL DEFAULT '{}', -- JSON: runs, executions, adaptations, skills it was made from
   UNIQUE (skill, version)
 );
 -- skills that do the same
@@ -257,7 +259,80 @@ CREATE TABLE checkpoints (
   state TEXT NOT NULL,                -- JSON: what later nodes need
   PRIMARY KEY (execution, ordinal)
 ) WITHOUT ROWID;
+"""
 
+_LEARNING = """
+-- What was done to a skill, by whom and why; stays when the skill is deleted.
+CREATE TABLE skill_history (
+  id INTEGER PRIMARY KEY,
+  skill_name TEXT NOT NULL,
+  action TEXT NOT NULL,               -- created | current | rolled_back | state | deleted
+  version INTEGER NOT NULL,           -- the version it was done to
+  from_version INTEGER,               -- the version that was current before
+  detail TEXT NOT NULL DEFAULT '{}',  -- JSON, e.g. the states before and after
+  reason TEXT NOT NULL DEFAULT '',
+  by_user TEXT,
+  at REAL NOT NULL
+);
+-- a skill's history in order
+CREATE INDEX skill_history_skill ON skill_history (skill_name, id);
+
+-- Changes that the ledger suggests. What was rejected stays, so that nothing is proposed twice.
+CREATE TABLE proposals (
+  id INTEGER PRIMARY KEY,
+  skill_name TEXT NOT NULL,
+  version INTEGER NOT NULL,           -- the version whose executions gave the evidence
+  fingerprint TEXT NOT NULL,          -- digest over kind, target and change
+  kind TEXT NOT NULL,
+  target TEXT NOT NULL,
+  change TEXT NOT NULL DEFAULT '{}',
+  evidence TEXT NOT NULL DEFAULT '{}',
+  expected TEXT NOT NULL DEFAULT '{}',
+  status TEXT NOT NULL DEFAULT 'open',  -- open | applied | rejected
+  verdict TEXT NOT NULL DEFAULT '{}', -- JSON: the proof and the comparison with the parent
+  new_version INTEGER,
+  reason TEXT NOT NULL DEFAULT '',
+  at REAL NOT NULL,
+  decided_at REAL,
+  UNIQUE (skill_name, fingerprint)
+);
+
+-- What stands for a stretch of a long run where all of it would be too much.
+CREATE TABLE summaries (
+  run INTEGER NOT NULL REFERENCES runs (pk) ON DELETE CASCADE,
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  method TEXT NOT NULL,               -- extractive | the model's name
+  text TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (run, first_seq)
+) WITHOUT ROWID;
+-- How far skills were extracted from a run that is still going.
+CREATE TABLE extraction_progress (
+  run INTEGER PRIMARY KEY REFERENCES runs (pk) ON DELETE CASCADE,
+  seq INTEGER NOT NULL,               -- the last event that was looked at
+  state TEXT NOT NULL,                -- JSON: what is needed to go on from there
+  at REAL NOT NULL
+);
+-- Runs that were moved to a second file, which can still be read.
+CREATE TABLE archived_runs (
+  id TEXT PRIMARY KEY,                -- UUIDv7 of the run
+  archive TEXT NOT NULL,              -- path of the file
+  source TEXT NOT NULL,
+  task TEXT NOT NULL,
+  status TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  started_at REAL,
+  duration_seconds REAL,
+  events INTEGER NOT NULL,
+  cost_usd REAL,
+  archived_at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+"""What came with learning (the third version of the file)."""
+
+_VIEWS = """
 -- For people with the sqlite3 shell or Datasette.
 CREATE VIEW messages AS
 SELECT
@@ -296,6 +371,8 @@ LEFT JOIN executions x ON x.skill_version = v.pk
 GROUP BY v.pk;
 """
 
+SCHEMA = _FOUNDATION + _LEARNING + _VIEWS
+
 
 def _m001_initial(db: Any) -> None:
     for statement in statements(SCHEMA):
@@ -317,7 +394,22 @@ def _m002_evidence(db: Any) -> None:
         db.conn.execute("ALTER TABLE adaptations ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'")
 
 
-MIGRATIONS = (("m001_initial", _m001_initial), ("m002_evidence", _m002_evidence))
+def _m003_learning(db: Any) -> None:
+    """Give versions their reason and lineage, and learning its tables; a new file has them already."""
+    columns = {row[1] for row in db.conn.execute("PRAGMA table_info(skill_versions)")}
+    if "lineage" in columns:
+        return
+    db.conn.execute("ALTER TABLE skill_versions ADD COLUMN reason TEXT")
+    db.conn.execute("ALTER TABLE skill_versions ADD COLUMN lineage TEXT NOT NULL DEFAULT '{}'")
+    for statement in statements(_LEARNING):
+        db.conn.execute(statement)
+
+
+MIGRATIONS = (
+    ("m001_initial", _m001_initial),
+    ("m002_evidence", _m002_evidence),
+    ("m003_learning", _m003_learning),
+)
 """Name and function in order; the function gets a ``sqlite_utils.Database``."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
