@@ -50,6 +50,7 @@ def version_columns(skill: Skill, document: Document) -> dict[str, Any]:
         "source_run_id": next(iter(skill.source_run_ids), None),
         "source_run_ids": dump_json(list(skill.source_run_ids)), "source_step_range": skill.source_steps,
         "is_public": int(skill.is_public), "parent_skill_id": skill.parent_id, "created_at": skill.created_at,
+        "reason": skill.reason or None, "lineage": dump_json(dict(skill.lineage)),
     }  # fmt: skip
 
 
@@ -115,5 +116,6 @@ def skill_of(row: Row, artifacts: tuple[SkillArtifact, ...], proofs: tuple[Proof
     return build_skill(
         document_of(row, (), ()), artifacts=artifacts, proofs=proofs, id=row["id"], state=row["state"],
         created_at=row["created_at"], parent_id=row["parent_skill_id"],
-        source_run_ids=tuple(load_json(row["source_run_ids"])),
+        source_run_ids=tuple(load_json(row["source_run_ids"])), reason=row["reason"] or "",
+        lineage=load_json(row["lineage"]),
     )  # fmt: skip

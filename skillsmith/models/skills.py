@@ -225,6 +225,9 @@ class Skill:
         body: Free text (an imported SKILL.md's body, notes); part of what is searched.
         why: Every decision of the extraction.
         extras: Keys of a foreign format, kept as they were.
+        reason: Why this version was made; stays in this file, is not exported.
+        lineage: What it was made from beside its parent, as JSON: ``runs``, ``executions``, ``adaptations``,
+            ``skills``, ``proposal``; stays in this file.
     """
 
     name: str
@@ -251,6 +254,8 @@ class Skill:
     created_at: float | None = None
     parent_id: str | None = None
     extras: Mapping[str, Json] = field(default_factory=dict)
+    reason: str = ""
+    lineage: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
