@@ -1,4 +1,10 @@
-"""What recording costs an AG2 run, ours and others', in runs that take turns."""
+"""What recording costs an AG2 run, ours and others', in runs that take turns.
+
+The same run twice over: asking a model over HTTP on 127.0.0.1 through the framework's own client, as every
+host does, without latency and with 200 ms; and with a model in the process that answers at once, where hardly
+anything but the framework is left. The second is no run that anybody has: it is there because each
+microsecond shows. All figures are medians of differences between neighbours in time, with their quartiles.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +15,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
 SCRIPT = Path(__file__).with_name("_agent_runs.py")
+SERVER = Path(__file__).with_name("_model_server.py")
+IN_PROCESS = "in-process"
 LATENCY_MS = 200
 WARM_UP_ROUNDS = 2
 SLOW_ROUNDS = 3
@@ -32,13 +40,13 @@ class Worker:
     """A process that runs the agents whenever it is told to.
 
     Args:
-        words: Generation, recorder and latency in milliseconds.
+        words: Generation, recorder and model.
         folder: Where it may write.
     """
 
-    def __init__(self, words: tuple[str, str, int], folder: Path) -> None:
+    def __init__(self, words: tuple[str, str, str], folder: Path) -> None:
         self.words = words
-        command = [sys.executable, str(SCRIPT), *map(str, words), str(folder)]
+        command = [sys.executable, str(SCRIPT), *words, str(folder)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -52,7 +60,7 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             assert self._process.stderr is not None
-            raise SystemExit(f"{' '.join(map(str, self.words))}: {self._process.stderr.read()[-2000:]}")
+            raise SystemExit(f"{' '.join(self.words)}: {self._process.stderr.read()[-2000:]}")
         answer: Answer = json.loads(line)
         return answer
 
@@ -67,7 +75,7 @@ class Worker:
 
 
 @contextmanager
-def workers(plan: list[tuple[str, str, int]]) -> Iterator[list[Worker]]:
+def workers(plan: list[tuple[str, str, str]]) -> Iterator[list[Worker]]:
     """Start a process for each."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         started = []
@@ -79,56 +87,115 @@ def workers(plan: list[tuple[str, str, int]]) -> Iterator[list[Worker]]:
         yield started
 
 
-def take_turns(plan: list[tuple[str, str, int]], rounds: int, *, warm_up: int) -> dict[str, list[Answer]]:
+def take_turns(plan: list[tuple[str, str, str]], rounds: int, *, warm_up: int) -> dict[str, list[Answer]]:
     """Let the processes run one after the other, again and again; return answers by recorder."""
     answers: dict[str, list[Answer]] = {recorder: [] for _, recorder, _ in plan}
     with workers(plan) as started:
         for number in range(warm_up + rounds):
-            for worker in started:
+            for worker in started if number % 2 else started[::-1]:
                 answer = worker.once()
                 if number >= warm_up:
                     answers[worker.words[1]].append(answer)
     return answers
 
 
-def paired(answers: list[Answer], without: list[Answer], key: str) -> list[float]:
-    """Return, round by round, how much longer it took than the run next to it without recording."""
-    return [one[key] - other[key] for one, other in zip(answers, without, strict=True)]
+@contextmanager
+def model_server() -> Iterator[str]:
+    """Run the model's process; yield its address."""
+    command = [sys.executable, str(SERVER)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
 
 
-def share(answers: list[Answer], without: list[Answer]) -> float:
-    """Return the median extra time as a fraction of the run without recording."""
-    return median(paired(answers, without, "seconds")) / median(one["seconds"] for one in without)
+class Against:
+    """Runs of one recorder beside the same runs without any.
+
+    Args:
+        answers: Of the recorder, round by round.
+        without: Those without recording.
+    """
+
+    def __init__(self, answers: list[Answer], without: list[Answer]) -> None:
+        self._answers, self._without = answers, without
+
+    def extra(self, key: str = "seconds") -> list[float]:
+        """Return, round by round, how much more it took than the run next to it without recording."""
+        pairs = zip(self._answers, self._without, strict=True)
+        return [one[key] - other["seconds" if key == "until_stored" else key] for one, other in pairs]
+
+    def share(self, key: str = "seconds") -> float:
+        """Return the median extra time as a fraction of the run without recording."""
+        return float(median(self.extra(key)) / self._base())
+
+    def processor_share(self) -> float:
+        """Return the extra processor time of all threads as a fraction: it does not feel what else runs."""
+        return float(median(self.extra("process")) / median(one["process"] for one in self._without))
+
+    def spread(self) -> list[float]:
+        """Return the quartiles of that fraction."""
+        low, _middle, high = quantiles(self.extra(), n=4)
+        return [low / self._base(), high / self._base()]
+
+    def each(self, key: str, events: float) -> float:
+        """Return the median extra microseconds an event."""
+        return float(median(self.extra(key)) * 1e6 / events)
+
+    def _base(self) -> float:
+        return float(median(one["seconds"] for one in self._without))
 
 
-def measure(generation: str, rounds: int) -> tuple[dict[str, float], dict[str, Answer], list[str]]:
+def measure(generation: str, rounds: int, server: str) -> tuple[dict[str, Any], dict[str, Answer], list[str]]:
     """Measure one generation.
+
+    Args:
+        generation: "ag2" or "classic".
+        rounds: How often each recorder has its turn.
+        server: The model's address.
 
     Returns:
         Our figures; each peer's; the peers that are not installed.
     """
     present = [name for name in PEERS[generation] if name not in NEEDED or _installed(NEEDED[name])]
-    fast = take_turns(
-        [(generation, name, 0) for name in ("none", "ours", *present)], rounds, warm_up=WARM_UP_ROUNDS
-    )
-    slow = take_turns([(generation, name, LATENCY_MS) for name in ("none", "ours")], SLOW_ROUNDS, warm_up=1)
-    events = median(one["events"] for one in fast["ours"])
-    each = 1e6 / events
+
+    def run(names: tuple[str, ...], model: str, *, times: int, warm_up: int) -> dict[str, list[Answer]]:
+        return take_turns([(generation, name, model) for name in names], times, warm_up=warm_up)
+
+    bare = run(("none", "floor", "ours", *present), IN_PROCESS, times=rounds, warm_up=WARM_UP_ROUNDS)
+    fast = run(("none", "floor", "ours"), f"{server}/0", times=rounds, warm_up=WARM_UP_ROUNDS)
+    slow = run(("none", "ours"), f"{server}/{LATENCY_MS}", times=SLOW_ROUNDS, warm_up=1)
+    events = median(one["events"] for one in bare["ours"])
+    in_process = {name: Against(answers, bare["none"]) for name, answers in bare.items()}
+    http = {name: Against(answers, fast["none"]) for name, answers in fast.items()}
+    mine = in_process["ours"]
     figures = {
-        "overhead_0ms": share(fast["ours"], fast["none"]),
-        "overhead_200ms": share(slow["ours"], slow["none"]),
-        "us_per_event": median(paired(fast["ours"], fast["none"], "seconds")) * each,
-        "cpu_us_per_event": median(paired(fast["ours"], fast["none"], "cpu")) * each,
+        "overhead_0ms": http["ours"].share(),
+        "overhead_0ms_quartiles": http["ours"].spread(),
+        "overhead_0ms_processor": http["ours"].processor_share(),
+        "overhead_0ms_floor": http["floor"].share(),
+        "overhead_0ms_until_stored": http["ours"].share("until_stored"),
+        "overhead_200ms": Against(slow["ours"], slow["none"]).share(),
+        "overhead_in_process": mine.share(),
+        "overhead_in_process_quartiles": mine.spread(),
+        "overhead_in_process_floor": in_process["floor"].share(),
+        "us_per_event": mine.each("cpu", events),
+        "us_per_event_floor": in_process["floor"].each("cpu", events),
+        "wall_us_per_event": mine.each("seconds", events),
+        "all_threads_us_per_event": mine.each("process", events),
         "events": events,
-        "model_calls": median(one["calls"] for one in fast["ours"]),
+        "model_calls": median(one["calls"] for one in bare["ours"]),
         "run_ms": median(one["seconds"] for one in fast["none"]) * 1000,
-        "open_close_ms": median(one["open_close"] for one in fast["ours"]) * 1000,
-        "bytes_per_event": median(one["bytes"] for one in fast["ours"]) / events,
+        "run_ms_in_process": median(one["seconds"] for one in bare["none"]) * 1000,
+        "open_close_ms": median(one["open_close"] for one in bare["ours"]) * 1000,
+        "bytes_per_event": median(one["bytes"] for one in bare["ours"]) / events,
     }
     peers = {
         f"{name} ({MODULES[generation]})": {
-            "us_per_event": median(paired(fast[name], fast["none"], "seconds")) * each,
-            "overhead_0ms": share(fast[name], fast["none"]),
+            "us_per_event": in_process[name].each("cpu", events),
+            "wall_us_per_event": in_process[name].each("seconds", events),
+            "overhead_in_process": in_process[name].share(),
         }
         for name in present
     }
@@ -145,13 +212,14 @@ def _installed(module: str) -> bool:
 def measure_all(rounds: int) -> dict[str, Any]:
     """Measure each generation that is installed."""
     report: dict[str, Any] = {"peers": {}, "absent": []}
-    for generation, module in MODULES.items():
-        if not _installed(module):
-            report["absent"].append(module)
-            continue
-        report[generation], peers, absent = measure(generation, rounds)
-        report["peers"] |= peers
-        report["absent"] += [f"{name} ({module})" for name in absent]
+    with model_server() as server:
+        for generation, module in MODULES.items():
+            if not _installed(module):
+                report["absent"].append(module)
+                continue
+            report[generation], peers, absent = measure(generation, rounds, server)
+            report["peers"] |= peers
+            report["absent"] += [f"{name} ({module})" for name in absent]
     return report
 
 
@@ -159,18 +227,33 @@ def show(report: dict[str, Any]) -> None:
     """Print it."""
     for generation, module in MODULES.items():
         if generation in report:
-            mine = report[generation]
-            print(
-                f"\n{module}: a run of {mine['model_calls']:.0f} model calls,"
-                f" {mine['events']:.0f} events, {mine['run_ms']:.1f} ms without recording"
-            )
-            print(f"  model at 0 ms       {mine['overhead_0ms']:+8.1%}   limit 5 %")
-            print(f"  model at {LATENCY_MS} ms     {mine['overhead_200ms']:+8.2%}   limit 2 %")
-            print(f"  an event            {mine['us_per_event']:8.1f} microseconds   limit 15")
-            print(f"  of the caller's processor time {mine['cpu_us_per_event']:.1f} microseconds")
-            print(f"  to begin and end    {mine['open_close_ms']:8.1f} ms")
-            print(f"  file                {mine['bytes_per_event']:8.0f} bytes an event")
+            _show_one(module, report[generation])
+    print()
     for name, peer in report["peers"].items():
-        print(f"{name:<32}{peer['us_per_event']:10.1f} microseconds an event {peer['overhead_0ms']:+8.1%}")
+        print(
+            f"{name:<32}{peer['us_per_event']:9.1f} µs an event on the caller's thread,"
+            f" {peer['wall_us_per_event']:9.1f} by the clock, in process {peer['overhead_in_process']:+8.1%}"
+        )
     if report["absent"]:
         print(f"not installed: {', '.join(report['absent'])}")
+
+
+def _show_one(module: str, mine: dict[str, Any]) -> None:
+    low, high = mine["overhead_0ms_quartiles"]
+    lowest, highest = mine["overhead_in_process_quartiles"]
+    print(
+        f"\n{module}: {mine['model_calls']:.0f} model calls, {mine['events']:.0f} events;"
+        f" unrecorded {mine['run_ms']:.1f} ms over HTTP, {mine['run_ms_in_process']:.1f} ms in process\n"
+        f"  HTTP, model at 0 ms     {mine['overhead_0ms']:+8.1%}   limit 5 %"
+        f"   (quartiles {low:+.1%} {high:+.1%}, empty hook {mine['overhead_0ms_floor']:+.1%})\n"
+        f"    with the end          {mine['overhead_0ms_until_stored']:+8.1%}   until all is stored\n"
+        f"    processor time        {mine['overhead_0ms_processor']:+8.1%}   of all threads\n"
+        f"  HTTP, model at {LATENCY_MS} ms   {mine['overhead_200ms']:+8.2%}   limit 2 %\n"
+        f"  in process, 0 ms        {mine['overhead_in_process']:+8.1%}   no limit  (quartiles {lowest:+.1%}"
+        f" {highest:+.1%}, empty hook {mine['overhead_in_process_floor']:+.1%})\n"
+        f"  an event                {mine['us_per_event']:8.1f} µs of the caller's processor time, limit 15"
+        f" (empty hook {mine['us_per_event_floor']:.1f}); {mine['wall_us_per_event']:.1f} by the clock,"
+        f" {mine['all_threads_us_per_event']:.1f} in all threads\n"
+        f"  to begin and end        {mine['open_close_ms']:8.1f} ms\n"
+        f"  file                    {mine['bytes_per_event']:8.0f} bytes an event"
+    )

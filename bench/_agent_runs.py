@@ -1,10 +1,15 @@
 """The same AG2 run, recorded in one way or in none, as a process that is told when to run.
 
-    python bench/_agent_runs.py GENERATION RECORDER MILLISECONDS FOLDER
+    python bench/_agent_runs.py GENERATION RECORDER MODEL FOLDER
+
+MODEL is the address of ``_model_server.py``, asked through the framework's own client as a host would, or
+"in-process": a client of our own that answers at once and does no HTTP, so that hardly anything but the
+framework is left and each microsecond shows.
 
 Each line on its standard input makes it run once more and answer with one line of JSON: seconds, processor
-seconds of the calling thread, model calls and, for our own capture, events and bytes. One process a recorder
-keeps apart what recorders change in a framework for good; whoever starts several can let them take turns.
+seconds of the calling thread and of all threads, model calls and, for our own capture, events and bytes. One
+process a recorder keeps apart what recorders change in a framework for good; whoever starts several can let
+them take turns.
 """
 
 # ruff: noqa: PLC0415, ARG001, ARG002  (a process imports only what it measures; the frameworks name parameters)
@@ -23,16 +28,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from _script import ANSWER, ARGUMENTS, COMPLETION_TOKENS, PROMPT_TOKENS, REASONING, RESULT
+
 ROUNDS_OF_A_RUN = 12
 """How often the task is asked for in one run: a tool call, its result and an answer each time."""
 
-PROMPT_TOKENS, COMPLETION_TOKENS = 100, 10
-ANSWER = "the mean of column three is written into the report as it was asked for " * 9
-REASONING = "because the second column holds identifiers " * 5
-ARGUMENTS = '{"column": 3, "limit": 100, "query": "SELECT name, amount FROM orders WHERE amount > 20"}'
-RESULT = json.dumps(
-    [{"id": number, "title": "galaxy survey spectrum", "amount": 17.5} for number in range(8)]
-)
+IN_PROCESS = "in-process"
 
 Run = Callable[[], int]
 """Runs the agents once and returns how many calls of the model that took."""
@@ -46,9 +47,34 @@ def look_up(column: int, limit: int, query: str) -> str:
 # --- AG2 1.x ---------------------------------------------------------------------------------------------
 
 
-def ag2_run(watch: Callable[[Any], object], delay: float) -> Run:
-    """Return a run of one agent with a tool; the model is scripted and waits."""
+def ag2_run(watch: Callable[[Any], object], model: str) -> Run:
+    """Return a run of one agent with a tool."""
     from ag2 import Agent
+    from ag2.config import OpenAIConfig
+
+    calls = [0]
+    config = (
+        ag2_config(calls)
+        if model == IN_PROCESS
+        else OpenAIConfig(model="scripted", base_url=f"{model}/v1", api_key="none")
+    )
+    agent = Agent("analyst", prompt="You look things up.", config=config, tools=[look_up])
+    watch(agent)
+
+    async def ask() -> None:
+        for number in range(ROUNDS_OF_A_RUN):
+            await agent.ask(f"look number {number} up and write it down")
+
+    def once() -> int:
+        calls[0] = 0
+        asyncio.run(ask())
+        return calls[0] or 2 * ROUNDS_OF_A_RUN
+
+    return once
+
+
+def ag2_config(calls: list[int]) -> Any:
+    """Return the configuration of a model in this process that answers at once."""
     from ag2.config import LLMClient
     from ag2.events import (
         ModelMessage,
@@ -65,16 +91,12 @@ def ag2_run(watch: Callable[[Any], object], delay: float) -> Run:
     usage = Usage(prompt_tokens=PROMPT_TOKENS, completion_tokens=COMPLETION_TOKENS)
 
     class Client(LLMClient):
-        calls = 0
-
         async def __call__(self, messages: Any, context: Any, **_options: Any) -> ModelResponse:
-            Client.calls += 1
-            if delay:
-                await asyncio.sleep(delay)
+            calls[0] += 1
             await context.send(ModelReasoning(REASONING))
             if isinstance(messages[-1], (ToolResultEvent, ToolResultsEvent)):
                 return ModelResponse(ModelMessage(ANSWER), usage=usage, model="scripted")
-            call = ToolCallEvent(id=f"call_{Client.calls}", name="look_up", arguments=ARGUMENTS)
+            call = ToolCallEvent(id=f"call_{calls[0]}", name="look_up", arguments=ARGUMENTS)
             return ModelResponse(
                 ModelMessage("I look it up."),
                 tool_calls=ToolCallsEvent([call]),
@@ -86,19 +108,7 @@ def ag2_run(watch: Callable[[Any], object], delay: float) -> Run:
         def create(self) -> Any:
             return Client()
 
-    agent = Agent("analyst", prompt="You look things up.", config=Config(), tools=[look_up])
-    watch(agent)
-
-    async def ask() -> None:
-        for number in range(ROUNDS_OF_A_RUN):
-            await agent.ask(f"look number {number} up and write it down")
-
-    def once() -> int:
-        Client.calls = 0
-        asyncio.run(ask())
-        return Client.calls
-
-    return once
+    return Config()
 
 
 # --- AG2 Classic -----------------------------------------------------------------------------------------
@@ -118,30 +128,53 @@ class Quiet:
         return ""
 
 
-def classic_run(watch: Callable[[Any], object], delay: float) -> Run:
-    """Return a run of an assistant and an executor; the model is a client of our own, and waits."""
+def classic_run(watch: Callable[[Any], object], model: str) -> Run:
+    """Return a run of an assistant and an executor."""
     import autogen
     from autogen.io.base import IOStream
-    from openai.types.chat import ChatCompletion
 
-    calls = 0
+    calls = [0]
+    entry: dict[str, Any] = {"model": "scripted", "api_key": "none", "price": [0.0, 0.0]}
+    if model == IN_PROCESS:
+        entry["model_client_cls"] = "Scripted"
+    else:
+        entry |= {"api_type": "openai", "base_url": f"{model}/v1"}
+    config = {"config_list": [entry], "cache_seed": None}
+    assistant = autogen.ConversableAgent("analyst", llm_config=config, human_input_mode="NEVER")
+    person = autogen.ConversableAgent(
+        "user", llm_config=False, human_input_mode="NEVER", default_auto_reply="next"
+    )
+    autogen.register_function(look_up, caller=assistant, executor=person, description="Look something up.")
+    if model == IN_PROCESS:
+        assistant.register_model_client(classic_client(calls))
+    watch(person)
+
+    def once() -> int:
+        calls[0] = 0
+        with IOStream.set_default(Quiet()):
+            person.initiate_chat(assistant, message="look it up", max_turns=2 * ROUNDS_OF_A_RUN)
+        return calls[0] or 2 * ROUNDS_OF_A_RUN
+
+    return once
+
+
+def classic_client(calls: list[int]) -> type:
+    """Return the class of a model in this process that answers at once."""
+    from openai.types.chat import ChatCompletion
 
     class Scripted:
         def __init__(self, config: Any, **_options: Any) -> None:
             pass
 
         def create(self, params: dict[str, Any]) -> Any:
-            nonlocal calls
-            calls += 1
-            if delay:
-                time.sleep(delay)
+            calls[0] += 1
             message: dict[str, Any] = {"role": "assistant", "reasoning_content": REASONING}
             if params["messages"][-1]["role"] == "tool":
                 message["content"] = ANSWER
             else:
                 function = {"name": "look_up", "arguments": ARGUMENTS}
                 message["content"] = "I look it up."
-                message["tool_calls"] = [{"id": f"call_{calls}", "type": "function", "function": function}]
+                message["tool_calls"] = [{"id": f"call_{calls[0]}", "type": "function", "function": function}]
             total = PROMPT_TOKENS + COMPLETION_TOKENS
             usage = {
                 "prompt_tokens": PROMPT_TOKENS,
@@ -150,7 +183,7 @@ def classic_run(watch: Callable[[Any], object], delay: float) -> Run:
             }
             choice = {"index": 0, "finish_reason": "stop", "message": message}
             return ChatCompletion.model_validate({
-                "id": f"chat-{calls}", "model": "scripted", "created": 1, "object": "chat.completion",
+                "id": f"chat-{calls[0]}", "model": "scripted", "created": 1, "object": "chat.completion",
                 "choices": [choice], "usage": usage,
             })  # fmt: skip
 
@@ -165,24 +198,7 @@ def classic_run(watch: Callable[[Any], object], delay: float) -> Run:
         def get_usage(response: Any) -> dict[str, Any]:
             return {**response.usage.model_dump(), "cost": 0.0, "model": response.model}
 
-    entry = {"model": "scripted", "model_client_cls": "Scripted", "api_key": "none"}
-    model = {"config_list": [entry], "cache_seed": None}
-    assistant = autogen.ConversableAgent("analyst", llm_config=model, human_input_mode="NEVER")
-    person = autogen.ConversableAgent(
-        "user", llm_config=False, human_input_mode="NEVER", default_auto_reply="next"
-    )
-    autogen.register_function(look_up, caller=assistant, executor=person, description="Look something up.")
-    assistant.register_model_client(Scripted)
-    watch(person)
-
-    def once() -> int:
-        nonlocal calls
-        calls = 0
-        with IOStream.set_default(Quiet()):
-            person.initiate_chat(assistant, message="look it up", max_turns=2 * ROUNDS_OF_A_RUN)
-        return calls
-
-    return once
+    return Scripted
 
 
 GENERATIONS = {"ag2": ag2_run, "classic": classic_run}
@@ -193,19 +209,42 @@ Round = Callable[[], dict[str, Any]]
 
 
 def timed(run: Run) -> dict[str, Any]:
-    """Run once; return seconds, processor seconds of this thread, and model calls."""
+    """Run once; return seconds, processor seconds of this thread and of all, and model calls."""
     gc.collect()
-    cpu, wall = time.thread_time(), time.perf_counter()
+    process, cpu, wall = time.process_time(), time.thread_time(), time.perf_counter()
     calls = run()
-    return {"seconds": time.perf_counter() - wall, "cpu": time.thread_time() - cpu, "calls": calls}
+    return {
+        "seconds": time.perf_counter() - wall, "cpu": time.thread_time() - cpu,
+        "process": time.process_time() - process, "calls": calls,
+    }  # fmt: skip
 
 
-def nothing(generation: str, delay: float, _folder: Path) -> Round:
+def nothing(generation: str, model: str, _folder: Path) -> Round:
     """Record nothing; agents are built anew for each round, outside the time, as with every recorder."""
-    return lambda: timed(GENERATIONS[generation](lambda _agent: None, delay))
+    return lambda: timed(GENERATIONS[generation](lambda _agent: None, model))
 
 
-def ours(generation: str, delay: float, folder: Path) -> Round:
+def floor(generation: str, model: str, _folder: Path) -> Round:
+    """Do nothing where a recorder has to be: an empty middleware, or an empty class of the agents."""
+
+    def watch(agent: Any) -> None:
+        if generation == "ag2":
+            from ag2.middleware import BaseMiddleware
+
+            agent.insert_middleware(BaseMiddleware)
+        else:
+            from autogen import ConversableAgent
+
+            class Empty(ConversableAgent):
+                def generate_reply(self, *args: Any, **kwargs: Any) -> Any:
+                    return super().generate_reply(*args, **kwargs)
+
+            agent.__class__ = Empty
+
+    return lambda: timed(GENERATIONS[generation](watch, model))
+
+
+def ours(generation: str, model: str, folder: Path) -> Round:
     """Capture with skillsmith, each round into a file of its own that is there already."""
     import skillsmith
 
@@ -218,11 +257,12 @@ def ours(generation: str, delay: float, folder: Path) -> Round:
         path.write_bytes(empty.read_bytes())
         began = time.perf_counter()
         with skillsmith.capture("bench", db=path) as capture:
-            run = GENERATIONS[generation](capture.instrument, delay)
+            run = GENERATIONS[generation](capture.instrument, model)
             opened = time.perf_counter()
             found = timed(run)
             closing = time.perf_counter()
         found["open_close"] = opened - began + time.perf_counter() - closing
+        found["until_stored"] = found["seconds"] + time.perf_counter() - closing
         with skillsmith.open_workspace(path) as workspace:
             found["events"] = workspace.runs.get(capture.id).events
         found["bytes"] = path.stat().st_size - empty.stat().st_size  # the tables without a row
@@ -231,15 +271,15 @@ def ours(generation: str, delay: float, folder: Path) -> Round:
     return once
 
 
-def own_sqlite(generation: str, delay: float, folder: Path) -> Round:
+def own_sqlite(generation: str, model: str, folder: Path) -> Round:
     """AG2 Classic's own logger, which writes into SQLite."""
     from autogen import runtime_logging
 
     runtime_logging.start(logger_type="sqlite", config={"dbname": str(folder / "autogen.db")})
-    return lambda: timed(GENERATIONS[generation](lambda _agent: None, delay))
+    return lambda: timed(GENERATIONS[generation](lambda _agent: None, model))
 
 
-def own_telemetry(generation: str, delay: float, folder: Path) -> Round:
+def own_telemetry(generation: str, model: str, folder: Path) -> Round:
     """AG2's OpenTelemetry with content, through the SDK's batch processor into a file."""
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
@@ -264,21 +304,22 @@ def own_telemetry(generation: str, delay: float, folder: Path) -> Round:
         from autogen.opentelemetry import instrument_llm_wrapper
 
         instrument_llm_wrapper(tracer_provider=provider, capture_messages=True)
-    return lambda: timed(GENERATIONS[generation](watch, delay))
+    return lambda: timed(GENERATIONS[generation](watch, model))
 
 
-def mlflow(generation: str, delay: float, folder: Path) -> Round:
+def mlflow(generation: str, model: str, folder: Path) -> Round:
     """MLflow's autolog for AG2, with its default store."""
     import mlflow as library
 
     library.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     library.set_experiment("bench")
     library.ag2.autolog()
-    return lambda: timed(GENERATIONS[generation](lambda _agent: None, delay))
+    return lambda: timed(GENERATIONS[generation](lambda _agent: None, model))
 
 
-RECORDERS: dict[str, Callable[[str, float, Path], Round]] = {
+RECORDERS: dict[str, Callable[[str, str, Path], Round]] = {
     "none": nothing,
+    "floor": floor,
     "ours": ours,
     "ag2-sqlite": own_sqlite,
     "ag2-opentelemetry": own_telemetry,
@@ -301,9 +342,9 @@ def main() -> None:
     """Run whenever a line comes."""
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
-    generation, recorder, milliseconds, folder = sys.argv[1:]
+    generation, recorder, model, folder = sys.argv[1:]
     with _only_answers() as answers:
-        once = RECORDERS[recorder](generation, float(milliseconds) / 1000, Path(folder))
+        once = RECORDERS[recorder](generation, model, Path(folder))
         for _line in sys.stdin:
             print(json.dumps(once()), file=answers, flush=True)
 

@@ -3,9 +3,13 @@
 The plain peer has one table, no index, no redaction and prepared values: what this disk and SQLite allow.
 Ours keeps both read indexes, redacts, encodes and numbers the events. Rounds alternate; medians.
 
-Then real runs of AG2 1.x and Classic (agents, tool calls, a scripted model with no latency and with 200 ms),
-each recorder in a process of its own, taking turns: without recording, with ours, with AG2's own SQLite
-logger and OpenTelemetry, and with MLflow's autolog where it is installed (`pip install '.[bench]'`).
+Then real runs of AG2 1.x and Classic (agents, tool calls), each recorder in a process of its own, taking
+turns. Without recording, with an empty hook (the least that any recorder costs) and with ours: over HTTP to a
+model on 127.0.0.1 that answers at once (``overhead_0ms``) or after 200 ms (``overhead_200ms``). And with a
+model in the process, where hardly anything but AG2 is left (``overhead_in_process``): there AG2's own SQLite
+logger and OpenTelemetry run as well, and MLflow's autolog where it is installed (`pip install '.[bench]'`).
+``us_per_event`` is processor time of the caller's thread, ``wall_us_per_event`` time by the clock and
+``all_threads_us_per_event`` processor time with that of the threads that store.
 
     python bench/capture.py [--events 4000] [--rounds 5] [--no-agents] [--json]
 """

@@ -55,6 +55,24 @@ class BlobStore:
             raise StorageError(f"blob {digest[:12]} is missing", hint="run `skillsmith doctor`")
         return _decode(digest, row["encoding"], row["data"])
 
+    def beginning(self, digest: str, size: int) -> bytes:
+        """Return about so many bytes from the content's beginning, without reading all of it.
+
+        Raises:
+            StorageError: It is missing or damaged.
+        """
+        row = self._db.one(
+            "SELECT encoding, substr(data, 1, ?) AS data FROM blobs WHERE digest = ?", (size, digest)
+        )
+        if row is None:
+            raise StorageError(f"blob {digest[:12]} is missing", hint="run `skillsmith doctor`")
+        if row["encoding"] == "identity":
+            return bytes(row["data"])
+        try:
+            return zlib.decompressobj().decompress(row["data"], size)
+        except zlib.error as error:
+            raise StorageError(f"blob {digest[:12]} is damaged: {error}") from error
+
     def verify(self) -> Iterator[str]:
         """Yield a line for every blob whose content is not what its digest says."""
         cursor = self._db.execute("SELECT digest, encoding, size, data FROM blobs")

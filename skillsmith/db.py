@@ -22,6 +22,9 @@ from skillsmith.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 Row: TypeAlias = Any
 """One row: by index or by column name."""
 
+IntegrityError: TypeAlias = sqlean.IntegrityError
+"""What the schema does not allow, such as a number that is taken."""
+
 BUSY_TIMEOUT_SECONDS = 10.0
 _MENDABLE = re.compile(
     r"locked|readonly|read-only|disk is full|disk I/O|malformed|not a database|unable to open|encrypted|busy",
@@ -69,15 +72,13 @@ class Database:
     Args:
         path: The file, or ``:memory:``.
         readonly: Open without the right to write; the file must exist.
-        patience: Seconds to wait for a lock that another process holds.
+        patience: Seconds to wait for a lock that another process holds; None: ``BUSY_TIMEOUT_SECONDS``.
     """
 
-    def __init__(
-        self, path: str | Path, *, readonly: bool = False, patience: float = BUSY_TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, path: str | Path, *, readonly: bool = False, patience: float | None = None) -> None:
         self.path = str(path)
         self.readonly = readonly
-        self._patience = patience
+        self._patience = BUSY_TIMEOUT_SECONDS if patience is None else patience
         self._depth = 0
         with wrap_errors(self.path):
             self.conn = self._connect()

@@ -11,13 +11,17 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from skillsmith.blobs import BlobStore
-from skillsmith.db import Database, Row, page
+from skillsmith.db import Database, IntegrityError, Row, page
 from skillsmith.models import CodeUse, Event, Json, ToolUse
 
 INLINE_CHARS = 4096
@@ -33,18 +37,17 @@ _LONG_NUMBER = re.compile("[0-9]{19}")
 _RESERVED = frozenset({"tool", "code", "record_id", "data"})
 """Keys of the data column; an event's own data that uses one of them goes one level down."""
 
-_INSERT = """
-INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,
-                    duration_seconds, tokens_in, tokens_out, cost_usd)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_INSERT_ONE = """
-INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,
-                    duration_seconds, tokens_in, tokens_out, cost_usd)
-VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE run = ?),
-        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-RETURNING seq
-"""
+_INSERT = (
+    "INSERT INTO events (run, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, data,"
+    " duration_seconds, tokens_in, tokens_out, cost_usd)"
+)
+_NEWEST_HITS = "SELECT rowid FROM events_fts WHERE events_fts MATCH ? AND rowid >= ? ORDER BY rowid DESC {}"
+_BEST_HITS = "SELECT rowid FROM events_fts WHERE events_fts MATCH ? AND rowid >= ? ORDER BY rank LIMIT ?"
+RANKED_HITS = 1000
+"""So many of the newest events with the words are ranked: all of a common word's would take half a second."""
+
+_MOST_ROWS = 64
+"""Rows of one statement: powers of two up to this, so that few statements have to be compiled."""
 
 
 class EventLog:
@@ -58,22 +61,30 @@ class EventLog:
         self._db = db
         self._blobs = BlobStore(db)
 
-    def append(self, run: int, events: Sequence[Event]) -> int:
+    def append(self, run: int, events: Sequence[Event], *, last: int | None = None) -> int:
         """Append events to a run in one transaction and return the last sequence number.
 
         Args:
             run: The run's primary key.
             events: In order; their ``seq`` is assigned here.
+            last: The run's last sequence number, where it is known; another writer may have gone on since.
         """
-        if len(events) == 1 and len(content_of(events[0]) or "") <= INLINE_CHARS:
-            # The capture of a live run writes one event at a time: one statement is its own transaction.
-            row = self._row(run, 0, events[0])
-            return int(self._db.scalar(_INSERT_ONE, (row[0], run, *row[2:])))
+        if last is not None:
+            with suppress(IntegrityError):
+                return self._append(run, events, last)
         with self._db.transaction():
             last = self._db.scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,))
-            rows = [self._row(run, last + offset, event) for offset, event in enumerate(events, 1)]
-            self._db.executemany(_INSERT, rows)
-        return int(last) + len(rows)
+            return self._append(run, events, int(last or 0))
+
+    def _append(self, run: int, events: Sequence[Event], last: int) -> int:
+        if len(events) == 1 and len(content_of(events[0]) or "") <= INLINE_CHARS:
+            # The capture of a live run may write one event at a time: a statement is its own transaction.
+            insert_rows(self._db, _INSERT, [self._row(run, last + 1, events[0])])
+        else:
+            with self._db.transaction():
+                rows = [self._row(run, last + offset, event) for offset, event in enumerate(events, 1)]
+                insert_rows(self._db, _INSERT, rows)
+        return last + len(events)
 
     def _row(self, run: int, seq: int, event: Event) -> tuple[Any, ...]:
         content = storable(content_of(event))
@@ -126,22 +137,26 @@ class EventLog:
             time.sleep(poll_seconds)
 
     def event(self, row: Row) -> Event:
-        """Build an event from a row of the table."""
-        content = row["content"]
-        if row["blob"] is not None:
-            content = self._blobs.get(row["blob"]).decode()
-        data: dict[str, Json] = load_json(row["data"]) if row["data"] else {}
-        record_id = data.pop("record_id", None)
-        tool = _tool(row["kind"], data.pop("tool", None), content)
-        code = _code(row["kind"], data.pop("code", None), content)
-        data = data.pop("data", data)
-        return Event(
-            kind=row["kind"], seq=row["seq"], at=row["at"], step=row["step"], role=row["role"],
-            agent=row["agent"], recipient=row["recipient"],
-            content=content if tool is None and code is None else None,
-            reasoning=row["reasoning"], tool=tool, code=code, data=data or None,
-            duration_seconds=row["duration_seconds"], tokens_in=row["tokens_in"],
-            tokens_out=row["tokens_out"], cost_usd=row["cost_usd"], record_id=record_id,
+        """Build an event from a row of the table.
+
+        Args:
+            row: All columns in the table's order.
+        """
+        (_, _, seq, step, kind, role, agent, recipient, at, content, blob, reasoning, text, duration,
+         tokens_in, tokens_out, cost) = row  # fmt: skip
+        if blob is not None:
+            content = self._blobs.get(blob).decode()
+        tool = code = data = record_id = None
+        if text is not None:
+            data = load_json(text)
+            record_id = data.pop("record_id", None)
+            tool = _tool(kind, data.pop("tool", None), content)
+            code = _code(kind, data.pop("code", None), content)
+            data = data.pop("data", data) or None
+            content = content if tool is None and code is None else None
+        return _built(
+            kind, seq, at, step, role, agent, recipient, content, reasoning, tool, code, data, duration,
+            tokens_in, tokens_out, cost, record_id,
         )  # fmt: skip
 
     def index_pending(self) -> int:
@@ -187,6 +202,65 @@ class EventLog:
             (query, limit),
         )
         return [row[0] for row in rows]
+
+    def search(self, text: str, *, ranked: bool = False, limit: int = 20) -> list[tuple[int, Event]]:
+        """Return the events that hold all words of the text, each with its run's primary key.
+
+        Args:
+            text: Words, in any order.
+            ranked: Best first, among the newest that have the words; else newest first.
+            limit: At most so many.
+        """
+        self.index_pending()
+        query = fts_query(text, operator="AND")
+        if not query:
+            return []
+        oldest = 0
+        if ranked:
+            last = self._db.scalar(_NEWEST_HITS.format("LIMIT 1 OFFSET ?"), (query, 0, RANKED_HITS - 1))
+            oldest = last or 0
+        sql = _BEST_HITS if ranked else _NEWEST_HITS.format("LIMIT ?")
+        found = [row[0] for row in self._db.all(sql, (query, oldest, limit))]
+        rows = [self._db.one("SELECT * FROM events WHERE id = ?", (key,)) for key in found]
+        return [(row["run"], self.event(row)) for row in rows if row is not None]
+
+
+def insert_rows(db: Database, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows in as few steps as can be: each gives the interpreter away and has to get it back.
+
+    Args:
+        db: The connection.
+        statement: All of it up to VALUES.
+        rows: Their values, as many in each.
+    """
+    start = 0
+    while start < len(rows):
+        count = min(1 << (len(rows) - start).bit_length() - 1, _MOST_ROWS)
+        values = rows[start] if count == 1 else tuple(chain.from_iterable(rows[start : start + count]))
+        db.execute(_inserting(statement, count, len(rows[start])), values)
+        start += count
+
+
+@lru_cache(maxsize=64)
+def _inserting(statement: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"{statement} VALUES {', '.join([row] * rows)}"
+
+
+_SETTERS: tuple[Callable[[Event, Any], None], ...] = tuple(
+    getattr(Event, field.name).__set__ for field in fields(Event)
+)
+
+
+def _built(*values: Any) -> Event:
+    """Return an event with these values for all its fields, in their order.
+
+    The constructor of a frozen dataclass takes twice the time: half of what reading an event takes in all.
+    """
+    event = object.__new__(Event)
+    for put, value in zip(_SETTERS, values, strict=True):
+        put(event, value)
+    return event
 
 
 def storable(text: str | None) -> str | None:

@@ -37,6 +37,11 @@ class FileRepository:
             run: The run's primary key.
             snapshot: Path relative to the work folder, content, agent (None: there before the run).
         """
+        self.store(run, snapshot)
+        return self.history(run, snapshot.path)[-1]
+
+    def store(self, run: int, snapshot: FileSnapshot) -> None:
+        """Do the same as ``record`` without looking up what there is then."""
         with self._db.transaction():
             file = self._file(run, snapshot.path)
             latest = self._db.one(
@@ -46,7 +51,6 @@ class FileRepository:
             digest = snapshot.digest or digest_of(snapshot.content)
             if latest is None or latest["digest"] != digest:
                 self._add(file, snapshot, latest, digest=digest)
-        return self.history(run, snapshot.path)[-1]
 
     def _file(self, run: int, path: str) -> int:
         self._db.execute("INSERT OR IGNORE INTO files (run, path) VALUES (?, ?)", (run, path))

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from skillsmith.archived import ArchivedRuns
 from skillsmith.chains import chain
 from skillsmith.db import Database, Row, page
 from skillsmith.errors import NotFoundError, UsageError
-from skillsmith.events import EventLog, dump_json, load_json, storable
+from skillsmith.events import EventLog, dump_json, insert_rows, load_json, storable
 from skillsmith.files import FileRepository
 from skillsmith.ids import new_id
 from skillsmith.models import Event, Json, Outcome, Run, RunRecord, RunStatus, StepExecutionSummary
+from skillsmith.step_rows import step_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class RunRepository:
         self._db = db
         self._log = EventLog(db)
         self._files = FileRepository(db)
+        self._archived = ArchivedRuns(db)
 
     def create(
         self,
@@ -145,8 +148,11 @@ class RunRepository:
         links = chain(original or record)
         with self._db.transaction():
             known = self._known(links) or self._longer(record)
+            moved = self._archived.continued(links) if known is None else None
+            if moved and moved.chain == links[-1]:
+                return Ingested(run=moved.as_run(), new=False, added={})
             if known is None:
-                pk, have = self._insert(record, path), 0
+                pk, have = self._insert(record, path, moved.id if moved else new_id()), 0
             else:
                 pk, have = known["pk"], known["events"]
             fresh = record.events[have:]
@@ -156,9 +162,10 @@ class RunRepository:
             for snapshot in record.files:
                 if known is None or (snapshot.seq or 0) > have:
                     self._files.record(pk, snapshot)
-            if outcome is not None and self._reason(pk) != _BY_PERSON:
+            if outcome is not None and self._reason(pk) != BY_PERSON:
                 self._judge(pk, outcome, _BY_IMPORT)
-        return Ingested(run=self._by_key(pk), new=known is None, added=Counter(event.kind for event in fresh))
+        added = Counter[str](event.kind for event in fresh)
+        return Ingested(run=self._by_key(pk), new=known is moved is None, added=added)
 
     def _known(self, links: Sequence[str]) -> Row | None:
         """Find the stored run that this log repeats or continues: its chain is one of our prefixes."""
@@ -187,11 +194,12 @@ class RunRepository:
                 return row
         return None
 
-    def _insert(self, record: RunRecord, path: str | None) -> int:
+    def _insert(self, record: RunRecord, path: str | None, run_id: str) -> int:
+        self._archived.drop(run_id)  # its log has grown: the whole of it is here again
         cursor = self._db.execute(
             "INSERT INTO runs (id, source, native_id, source_path, task, status, work_dir, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (new_id(), record.source, record.native_id, path, storable(record.task), record.status,
+            (run_id, record.source, record.native_id, path, storable(record.task), record.status,
              record.work_dir, time.time()),
         )  # fmt: skip
         return int(cursor.lastrowid)
@@ -217,7 +225,7 @@ class RunRepository:
              sum(event.tokens_in or 0 for event in fresh), sum(event.tokens_out or 0 for event in fresh),
              cost, dump_json(dict(record.metadata)), pk),
         )  # fmt: skip
-        if old["outcome_reason"] not in (_BY_PERSON, _BY_IMPORT):
+        if old["outcome_reason"] not in (BY_PERSON, _BY_IMPORT):
             self._judge(pk, record.outcome, record.outcome_reason)
 
     def _reason(self, pk: int) -> str | None:
@@ -229,13 +237,13 @@ class RunRepository:
             "UPDATE runs SET outcome = ?, outcome_reason = ? WHERE pk = ?", (outcome, reason, pk)
         )
 
-    def mark(self, run_id: str, outcome: Outcome, *, note: str | None = None) -> Run:
-        """Store a person's judgement of a run; later imports of its log do not change it."""
+    def mark(self, run_id: str, outcome: Outcome, *, note: str | None = None, by: str | None = None) -> Run:
+        """Store a judgement of a run; a person's (``by`` is None) no later import of its log changes."""
         if outcome not in ("success", "failure", "unknown"):
             raise UsageError(f"outcome {outcome!r} is not known", hint="use success or failure")
         pk = self.key(run_id)
         with self._db.transaction():
-            self._judge(pk, outcome, _BY_PERSON)
+            self._judge(pk, outcome, by or BY_PERSON)
             self._db.execute("UPDATE runs SET note = coalesce(?, note) WHERE pk = ?", (note, pk))
         return self._by_key(pk)
 
@@ -262,6 +270,7 @@ class RunRepository:
         if len(exact or rows) > 1:
             raise UsageError(f"the run id {run_id!r} fits several runs", hint="give more of its digits")
         if not rows:
+            self._archived.refuse(run_id)
             raise NotFoundError(f"there is no run {run_id!r}", hint="`skillsmith runs` lists them")
         return int((exact or rows)[0]["pk"])
 
@@ -323,15 +332,11 @@ class RunRepository:
             columns: host_id, title, started_at, ended_at, agent_transitions, intermediate_artifacts,
                 context_snapshots.
         """
-        values = {name: value if _is_plain(value) else dump_json(value) for name, value in columns.items()}
-        figures = {name: getattr(summary, name) for name in _FIGURES}
-        self._db.execute(
-            "INSERT OR REPLACE INTO steps (run, step, host_id, title, started_at, ended_at,"
-            " agent_transitions, intermediate_artifacts, context_snapshots, summary)"
-            " VALUES (:run, :step, :host_id, :title, :started_at, :ended_at, :agent_transitions,"
-            " :intermediate_artifacts, :context_snapshots, :summary)",
-            {"run": self.key(run_id), "step": summary.step, "summary": dump_json(figures), **values},
-        )
+        self.save_steps(self.key(run_id), [(summary, columns)])
+
+    def save_steps(self, pk: int, steps: Sequence[tuple[StepExecutionSummary, Mapping[str, Json]]]) -> None:
+        """Do ``save_step`` for several of the run with this key; of a step that is given twice, the last."""
+        insert_rows(self._db, _INSERT_STEP, [step_row(pk, *step) for step in steps])
 
 
 class MessageRepository:
@@ -358,22 +363,18 @@ class MessageRepository:
             yield chunk
 
 
-_BY_PERSON = "judged by a person"
+BY_PERSON = "judged by a person"
 _BY_IMPORT = "named on import"
-_FIGURES = (
-    "agents", "events", "messages", "tool_calls", "code_blocks", "failed_code_blocks", "duration_seconds",
-    "tokens", "cost_usd", "dropped",
-)  # fmt: skip
+_INSERT_STEP = (
+    "INSERT OR REPLACE INTO steps (run, step, summary, host_id, title, started_at, ended_at,"
+    " agent_transitions, intermediate_artifacts, context_snapshots)"
+)
 
 
 def _merged(counts: str, more: Iterable[str]) -> str:
     total: Counter[str] = Counter(load_json(counts))
     total.update(more)
     return dump_json(dict(total))
-
-
-def _is_plain(value: Json) -> bool:
-    return value is None or isinstance(value, (str, int, float))
 
 
 def _escape_like(text: str) -> str:

@@ -326,9 +326,14 @@ CREATE TABLE archived_runs (
   started_at REAL,
   duration_seconds REAL,
   events INTEGER NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
   cost_usd REAL,
+  chain TEXT,                         -- so that its log, read again, is known
   archived_at REAL NOT NULL
 ) WITHOUT ROWID;
+-- finds the archived run that a repeated log file is
+CREATE UNIQUE INDEX archived_runs_chain ON archived_runs (chain) WHERE chain IS NOT NULL;
 """
 """What came with learning (the third version of the file)."""
 

@@ -157,6 +157,11 @@ def environment_secrets_in(text: str) -> bool:
     return any(value in text for value, _kind in _environment.secrets())
 
 
+def may_hold_secret(text: str) -> bool:
+    """Tell whether ``redact_text`` might change a text, or any text that is a part of it."""
+    return environment_secrets_in(text) or _suspicious(text)
+
+
 def secrets_in(text: str) -> Iterator[tuple[str, int]]:
     """Yield kind and position of each secret in a text: by its format, or because the environment has it."""
     for value, kind in _environment.secrets():

@@ -15,18 +15,25 @@ from skillsmith.errors import NotFoundError
 from skillsmith.location import default_path
 
 if TYPE_CHECKING:
+    from skillsmith.archive import RunArchive
+    from skillsmith.archived import ArchivedRuns
     from skillsmith.blobs import BlobStore
     from skillsmith.events import EventLog
     from skillsmith.feed import Feed
     from skillsmith.files import FileRepository
+    from skillsmith.library.analytics import SkillAnalytics
     from skillsmith.library.budgets import Budget
+    from skillsmith.library.composer import SkillComposer
     from skillsmith.library.executor import SkillExecutor
     from skillsmith.library.extractor import SkillExtractor
     from skillsmith.library.ledger import ExecutionLedger
     from skillsmith.library.matcher import SkillMatcher
     from skillsmith.library.model_settings import ModelSettings
+    from skillsmith.library.optimizer import SkillOptimizer
     from skillsmith.library.repository import SkillRepository
+    from skillsmith.library.trust_ladder import TrustLadder
     from skillsmith.library.vectors import VectorIndex
+    from skillsmith.library.versions import SkillVersionManager
     from skillsmith.models import AgentRunner, Embedder, ToolSource
     from skillsmith.runs import MessageRepository, RunRepository
 
@@ -110,6 +117,66 @@ class Workspace:
         from skillsmith.library.ledger import ExecutionLedger  # noqa: PLC0415  (built on first use)
 
         return ExecutionLedger(self.db)
+
+    @cached_property
+    def versions(self) -> SkillVersionManager:
+        """Versions of skills: history, differences, the way back."""
+        from skillsmith.library.versions import SkillVersionManager  # noqa: PLC0415  (built on first use)
+
+        return SkillVersionManager(self.db, self.skills)
+
+    @cached_property
+    def composer(self) -> SkillComposer:
+        """Makes skills of others."""
+        from skillsmith.library.composer import SkillComposer  # noqa: PLC0415  (built on first use)
+
+        return SkillComposer(self.db, self.skills, matcher=lambda: self.matcher)
+
+    @cached_property
+    def optimizer(self) -> SkillOptimizer:
+        """Improves skills from their executions; ``optimizing`` gives it tools and a model."""
+        return self.optimizing()
+
+    def optimizing(
+        self, *, tools: ToolSource | None = None, agents: AgentRunner | None = None
+    ) -> SkillOptimizer:
+        """Return an optimizer of skills.
+
+        Args:
+            tools: Where a comparison makes reads for real; None: the record answers them.
+            agents: The model, for prompts and for questions that the record does not hold.
+        """
+        from skillsmith.library.optimizer import SkillOptimizer  # noqa: PLC0415  (built on first use)
+
+        return SkillOptimizer(self.db, self.skills, self.versions, tools=tools, agents=agents)
+
+    @cached_property
+    def trust(self) -> TrustLadder:
+        """Moves versions between proven and trusted, by rule."""
+        from skillsmith.library.trust_ladder import TrustLadder  # noqa: PLC0415  (built on first use)
+
+        return TrustLadder(self.db, self.skills)
+
+    @cached_property
+    def analytics(self) -> SkillAnalytics:
+        """Figures of the library and of single skills."""
+        from skillsmith.library.analytics import SkillAnalytics  # noqa: PLC0415  (built on first use)
+
+        return SkillAnalytics(self.db)
+
+    @cached_property
+    def archive(self) -> RunArchive:
+        """Moves old runs to a second file, and back."""
+        from skillsmith.archive import RunArchive  # noqa: PLC0415  (built on first use)
+
+        return RunArchive(self.db)
+
+    @cached_property
+    def archived(self) -> ArchivedRuns:
+        """Which runs are in a second file."""
+        from skillsmith.archived import ArchivedRuns  # noqa: PLC0415  (built on first use)
+
+        return ArchivedRuns(self.db)
 
     @cached_property
     def embedder(self) -> Embedder | None:

@@ -158,15 +158,19 @@ def test_every_command_works_as_a_process(tmp_path: Path) -> None:
         ("match", "cancel order ORD-7001", "--min-confidence", "0"),
         ("run", "cancel order ORD-7001", "--use-skill", "first", "--dry-run"), ("executions", "first"),
         ("stats", "first"), ("compare", "first", run), ("export-run", run),
+        ("optimize", "first"), ("versions", "first"), ("diff", "first", "1", "1"),
+        ("rollback", "first", "--to", "1"), ("analytics",), ("usage", "first"), ("learn", run),
+        ("summarize", run),
         ("export", "first", "-o", "out"), ("delete", "first", "--yes"), ("import", "out"),
         ("trust", "first"), ("sync", "git"), ("verify",), ("verify", "out"), ("reindex",), ("doctor",),
-        ("backup", "copy.db"),
+        ("compose", "--skills", "first,second", "--pattern", "parallel", "--name", "both"),
+        ("backup", "copy.db"), ("archive", run, "--to", "old.db", "--yes"),
         ("model", "status"),
     ]  # fmt: skip
     missing = {
         name for name in COMMANDS if not any(" ".join(map(str, words)).startswith(name) for words in commands)
     }
-    assert missing == {"demo", "model install", "watch"}  # watch prints a document a line: test_cli_watch.py
+    assert missing == {"demo", "model install", "run-many", "watch"}  # each has a test file of its own
     for words in commands:
         result = line(*words, "--json", SKILLSMITH_MODEL_DIR=str(tmp_path / "no models"))
         assert (result.code, result.stderr) == (0, ""), (words, result)

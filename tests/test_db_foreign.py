@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -66,9 +66,13 @@ def test_a_closed_file_with_a_log_is_read_in_a_folder_that_may_not_be_written(
         tmp_path.chmod(0o700)
 
 
+NOISE = random.Random(1).randbytes(4096)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"plain text, not a database at all", "not a database"), (os.urandom(4096), "not a database")],
+    [(b"plain text, not a database at all", "not a database"), (NOISE, "not a database")],
+    ids=["text", "noise"],
 )
 def test_what_is_no_database_is_a_clear_error(tmp_path: Path, content: bytes, reason: str) -> None:
     """Text and encrypted files are told in one line with the file's name."""

@@ -307,3 +307,15 @@ def test_the_views_show_the_events(db: Database, log: EventLog, runs: RunReposit
     assert rows[5]["content"] == "x" * 5000
     (row,) = db.all("SELECT * FROM agent_transitions")
     assert (row["from_agent"], row["to_agent"], row["reason"]) == ("planner", "engineer", "next speaker")
+
+
+def test_a_number_that_is_taken_is_not_given_twice(db: Database) -> None:
+    """Whoever goes by an outdated last number gets the right ones, for one event and for many."""
+    log, runs = EventLog(db), RunRepository(db)
+    run = runs.key(runs.create("t").id)
+    for count in (1, 3, 130):
+        outdated = log.append(run, [])
+        log.append(run, [Event(kind="message", content="elsewhere")] * 2)
+        last = log.append(run, [Event(kind="message", content="here")] * count, last=outdated)
+        assert last == outdated + 2 + count
+    assert [event.seq for event in log.replay(run)] == list(range(1, 141))

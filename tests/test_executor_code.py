@@ -232,7 +232,7 @@ def test_an_output_known_only_at_run_time_may_not_leave_either(execute: Execute)
     ("text", "error"),
     [
         (
-            "import nothing_like_this",
+            "__import__('nothing_like_this')",
             "n1: exit code 1: ModuleNotFoundError: No module named 'nothing_like_this'",
         ),
         ("print('fine')", "n1: it did not write out.txt"),

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
+from skillsmith.library.callbacks import ExecutionCallbacks
 from skillsmith.library.checkpoints import SkillCheckpointManager
 from skillsmith.library.document import from_document, to_document
 from skillsmith.library.executor import SkillExecutor
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.tries import ExecutionCallbacks
 from skillsmith.library.validation import validate_skill
 from skillsmith.models import (
     Binding,

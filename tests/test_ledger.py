@@ -180,7 +180,7 @@ def test_figures_are_those_of_what_is_in_the_library(
     assert ledger.stats("plot")["executions"] == 1
     SkillRepository(db).add(replace(skill, id=""))
     assert ledger.stats("plot")["executions"] == 0
-    record()
+    record(version=2)
     assert (ledger.stats("plot")["executions"], ledger.stats("plot")["success_rate"]) == (1, 1.0)
     assert len(list(ledger.list("plot"))) == 2
 

@@ -126,3 +126,22 @@ def test_only_what_people_said_is_looked_at() -> None:
     said = Skill(name="s", task_pattern="List all", variables=(made,), nodes=BOOK.nodes, why=(why,))
     assert read("List 30", said).unclear == {"limit": "30"}
     assert read("", said) == Reading()
+
+
+def test_a_task_is_read_anew_when_its_files_have_changed(tmp_path: Path) -> None:
+    """What is remembered of a task holds for the files there were, and nobody can change it."""
+    skill = Skill(
+        id="0192-skill", name="count", task_pattern="Count {items} in {table}",
+        variables=(
+            Variable(name="table", type="path", default="old.csv"),
+            Variable(name="items", type="list", default=["Ann", "Bob"]),
+        ),
+    )  # fmt: skip
+    task = "For new.csv, please count what there is of Carl and Dora"
+    first = read_task(task, skill, today=TODAY, folder=tmp_path)
+    first.bound["items"].value.append("Eve")
+    assert read_task(task, skill, today=TODAY, folder=tmp_path).bound["items"].value == ["Carl", "Dora"]
+    assert "the file exists" not in first.bound["table"].evidence
+    (tmp_path / "new.csv").write_text("a\n")
+    again = read_task(task, skill, today=TODAY, folder=tmp_path)
+    assert "the file exists" in again.bound["table"].evidence

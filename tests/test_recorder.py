@@ -486,3 +486,25 @@ def test_nothing_is_printed(db: Database, pk: int, caplog: pytest.LogCaptureFixt
         recorder.record(pk, event("quiet"))
         recorder.close()
     assert caplog.records == []
+
+
+def test_whoever_waits_is_not_kept_by_a_busy_process(db: Database, pk: int) -> None:
+    """While the process computes, entries may wait for each other, but a flush has them stored at once."""
+    recorder = Recorder(db)
+    for number in range(5):
+        recorder.record(pk, event(str(number)))
+        sum(range(200_000))
+        assert recorder.flush()
+        assert contents(db, pk) == [str(known) for known in range(number + 1)]
+    recorder.close()
+
+
+def test_a_process_that_never_waits_is_recorded_meanwhile(db: Database, pk: int) -> None:
+    """Without a pause of the host entries are stored all the same, while it goes on computing."""
+    recorder = Recorder(db)
+    recorder.record(pk, event("seen"))
+    deadline = time.monotonic() + 10
+    while contents(db, pk) != ["seen"]:
+        sum(range(100_000))
+        assert time.monotonic() < deadline
+    recorder.close()

@@ -211,3 +211,14 @@ def test_real_runs_hold_nothing_that_is_redacted() -> None:
     for file in files[:80]:
         text = file.read_text(encoding="utf-8", errors="replace")
         assert redact_text(text) == text, file.name
+
+
+@pytest.mark.parametrize(
+    "text", ["Bearer\nabc123def456ghi789jkl", "Bearer\tabc123def456ghi789jkl", '"sk-' + "a1B2" * 8 + '"']
+)
+@pytest.mark.parametrize("inner", [lambda text: {"header": text}, lambda text: {"a": [{text: 1}]}])
+def test_a_secret_that_json_would_write_otherwise(text: str, inner: Any) -> None:
+    """In an event's data a secret is found also beside characters that are escaped when it is stored."""
+    clean = redact_event(Event(kind="raw", data=inner(text)))
+    assert "‹redacted:" in repr(clean.data)
+    assert clean.data == redact_json(inner(text))

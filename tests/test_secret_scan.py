@@ -234,7 +234,7 @@ def test_what_was_found_clear_is_remembered_but_later_secrets_count(
     skills.clearance.refuse_secrets([("x", document)])
     with monkeypatch.context() as patch:
         patch.setattr(
-            "skillsmith.library.clearance.scan",
+            "skillsmith.leaks.scan",
             lambda value: scan(value) if isinstance(value, str) else pytest.fail("scanned again"),
         )
         skills.clearance.refuse_secrets([("x", document)])

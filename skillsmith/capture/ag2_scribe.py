@@ -22,6 +22,7 @@ from skillsmith.capture.ag2_values import (
 from skillsmith.capture.harmless import Failures
 from skillsmith.capture.tape import Tape, Turn
 from skillsmith.capture.turns import quiet
+from skillsmith.models import Json
 
 USER = "user"
 
@@ -82,12 +83,13 @@ class Scribe:
             prompt: The system prompt's parts.
             messages: How many events were sent.
         """
-        spent = spent_of(response.usage, response.provider)
+        held = vars(response)  # AG2 answers each of its own look-ups with a call
+        provider = held.get("provider")
+        tokens_in, tokens_out, tokens_cached = spent_of(held.get("usage"), provider)
         self.tape.llm_call(
-            self.turn, agent=self.turn.agent, model=response.model, tokens_in=spent.prompt,
-            tokens_out=spent.completion, tokens_cached=spent.cached, duration_seconds=seconds,
-            provider=response.provider, finish_reason=response.finish_reason, prompt_messages=messages,
-            system=prompt,
+            self.turn, agent=self.turn.agent, model=held.get("model"), tokens_in=tokens_in,
+            tokens_out=tokens_out, tokens_cached=tokens_cached, duration_seconds=seconds, provider=provider,
+            finish_reason=held.get("finish_reason"), prompt_messages=messages, system=prompt,
         )  # fmt: skip
         self.reply(response)
 
@@ -96,19 +98,19 @@ class Scribe:
         """Write what the agent says: by its model, or by a tool whose result is final."""
         if response is self.said:
             return
-        self.said = response
-        message = response.message
+        self.said, held = response, vars(response)
+        message, asked, files = held.get("message"), held.get("tool_calls"), held.get("files")
         content = None if message is None else message.content
-        calls = response.tool_calls.calls if response.tool_calls else ()
-        data = {"files": len(response.files)} if getattr(response, "files", None) else None
-        if response.response_force:
+        data: dict[str, Json] | None = {"files": len(files)} if files else None
+        calls = asked.calls if asked else ()
+        if held.get("response_force"):
             data = {**(data or {}), "final_tool": True}
             calls = ()
-        blocks = {call.id: block for call in calls if (block := self._block(call))}
+        blocks = {call.id: block for call in calls if (block := self._block(call))} if calls else {}
         self.tape.message(
             self.turn, sender=self.turn.agent, recipient=self.asker, role="assistant", content=content,
-            reasoning=self._reasoning(), data=data,
-            tool_calls=[call_of(call) for call in calls if call.id not in blocks],
+            reasoning=self._reasoning() if self.heard else None, data=data,
+            tool_calls=[call_of(call) for call in calls if call.id not in blocks] if calls else (),
         )  # fmt: skip
         for call_id, (code, language) in blocks.items():
             self._blocks[call_id] = language

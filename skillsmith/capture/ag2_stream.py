@@ -7,7 +7,6 @@ their own streams are met, and watched in the same way.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable
 from typing import Any, Final
 
@@ -26,17 +25,19 @@ class StreamProxy:
         watch: Writes what it sees.
     """
 
-    __slots__ = ("_history", "_stream", "_watch")
+    __slots__ = ("_history", "_known", "_stream", "_watch")
 
     def __init__(self, stream: Any, watch: Watch) -> None:
         put = object.__setattr__
         put(self, "_stream", stream)
         put(self, "_watch", watch)
+        put(self, "_known", watch.known)
         put(self, "_history", None)
 
     def send(self, event: Any, context: Any) -> Awaitable[None]:
         """Write the event, then pass it on: the stream's own coroutine is awaited, at no further cost."""
-        self._watch.see(event)
+        if type(event) not in self._known:
+            self._watch.see(event)
         sent: Awaitable[None] = self._stream.send(event, context)
         return sent
 
@@ -57,6 +58,21 @@ class StreamProxy:
         if self._history is None:
             object.__setattr__(self, "_history", _watched_history(self._stream.history, self._watch))
         return self._history
+
+    @property
+    def id(self) -> Any:
+        """The stream's; like the next two, what AG2 asks for most often."""
+        return self._stream.id
+
+    @property
+    def pending_messages(self) -> Any:
+        """The stream's."""
+        return self._stream.pending_messages
+
+    @property
+    def get(self) -> Any:
+        """The stream's."""
+        return self._stream.get
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -86,7 +102,8 @@ class _Storage:
 
 def _watched_history(history: Any, watch: Watch) -> Any:
     try:
-        watched = copy.copy(history)
+        watched = object.__new__(type(history))
+        vars(watched).update(vars(history))
         watched.storage = _Storage(history.storage, watch)
     except Exception as error:  # noqa: BLE001  (counted; subtasks then stay unseen, and work)
         watch.failures.note("history", error)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from skillsmith.capture.ag2_network import CHANNEL_KEY, Room, rooms_of
@@ -120,12 +120,13 @@ class TurnMiddleware:
             room = None if within else self._room(context)
             work = room.work if room else None
             if within is None and room is None:
-                parts = getattr(event, "parts", ())
-                self._work = work = self._tape.begin_work(parts_text(parts) or "", agent=self._agent)
+                task = parts_text(getattr(event, "parts", ())) if self._tape.stands else None
+                self._work = work = self._tape.begin_work(task or "", agent=self._agent)
             turn = self._tape.begin_turn(self._agent, within=within, work=work)
             asker = within.agent if within else room.asker(self._agent, turn) if room else USER
             scribe = Scribe(self._tape, turn, asker=asker, code_tools=_code_tools(context), room=room)
-            self._tape.context(turn, agent=self._agent, values=context.variables, shared=False)
+            if context.variables:
+                self._tape.context(turn, agent=self._agent, values=context.variables, shared=False)
             proxy = StreamProxy(context.stream, Watch(scribe))
             context.stream = proxy
             self._scribe, self._proxy, self._token = scribe, proxy, current_turn.set(turn)
@@ -172,8 +173,8 @@ class TurnMiddleware:
 
     def _keep_reasoning(self, client: Any, scribe: Scribe) -> Callable[[], None] | None:
         """Let AG2's OpenAI client tell the ``reasoning_content`` that it drops unless it streams."""
-        kind = getattr(sys.modules.get(_CLIENT_MODULE), "OpenAIClient", None)
-        if kind is None or not isinstance(client, kind) or "_process_completion" in vars(client):
+        kind: Any = type(client)
+        if not _drops_reasoning(kind) or "_process_completion" in vars(client):
             return None
         process = getattr(client, "_process_completion", None)
         if process is None:
@@ -192,6 +193,13 @@ class TurnMiddleware:
 
         client._process_completion = hear_and_process  # noqa: SLF001  (for the length of one call)
         return partial(vars(client).pop, "_process_completion", None)
+
+
+@lru_cache(maxsize=64)
+def _drops_reasoning(kind: type) -> bool:
+    """Tell whether these are AG2's clients of OpenAI."""
+    client = getattr(sys.modules.get(_CLIENT_MODULE), "OpenAIClient", None)
+    return client is not None and issubclass(kind, client)
 
 
 def _client_of(call_next: Any) -> Any:

@@ -6,8 +6,7 @@ Fields that are newer than AG2 1.0 are asked for by name, and may be absent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from skillsmith.capture.shapes import safe_text, text_of
 from skillsmith.events import parse_json
@@ -17,8 +16,7 @@ _EXIT_PREFIX = "[exit code: "
 _ROUTING_MODULE = "ag2.network.handoff"
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """Tokens of one model call; None: the provider does not say."""
 
     prompt: int | None

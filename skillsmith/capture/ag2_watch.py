@@ -25,12 +25,13 @@ class Watch:
         context: The turn's context, where no middleware tells of its model calls and tools.
     """
 
-    __slots__ = ("_calls", "_context", "_since", "children", "scribe")
+    __slots__ = ("_calls", "_context", "_since", "children", "known", "scribe")
 
     def __init__(self, scribe: Scribe, *, context: Any = None) -> None:
         self.scribe = scribe
         self.children: list[Watch] = []
         self._context = context
+        self.known = _TOLD_BY_MIDDLEWARE if context is None else _TOLD_ELSEWHERE
         self._calls: dict[str, tuple[Any, float]] = {}
         self._since = time.perf_counter()
 
@@ -181,6 +182,14 @@ _SEEN: dict[type, _See] = _known(
     TaskCancelled=Watch.task_ended, TaskProgress=Watch.nothing, ObserverStarted=Watch.nothing,
     ObserverCompleted=Watch.nothing,
 )  # fmt: skip
+
+
+_TOLD_ELSEWHERE: Final = frozenset(kind for kind, seen in _SEEN.items() if seen is Watch.nothing)
+"""Events of exactly these kinds need not be seen at all."""
+
+_TOLD_BY_MIDDLEWARE: Final = _TOLD_ELSEWHERE | _known(
+    ToolCallEvent=Watch.call, ToolResultsEvent=Watch.results
+).keys()  # fmt: skip
 
 
 def _seen_as(kind: type) -> _See:

@@ -62,7 +62,7 @@ class RunBegin:
     metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
-COUNTS_SHARE = 50
+COUNTS_SHARE = 200
 """Between two looks at a run's totals this many times as much passes as a look takes."""
 
 KEPT_CHARS = 100_000
@@ -142,12 +142,16 @@ class EntryStore:
 
     def write(self, filed: Sequence[Filed]) -> None:
         """Store all of them in one transaction, in order; on an error none."""
-        if len(filed) == 1:
-            self._write_group(filed[0][0], [filed[0][1]])
-            return
-        with self._db.transaction():
-            for run, entries in _by_run(filed):
-                self._write_group(run, entries)
+        try:
+            if len(filed) == 1:
+                self._write_group(filed[0][0], [filed[0][1]])
+                return
+            with self._db.transaction():
+                for run, entries in _by_run(filed):
+                    self._write_group(run, entries)
+        except BaseException:
+            self._last_seq.clear()  # what was numbered may be gone
+            raise
 
     def _write_group(self, run: RunKey, entries: Sequence[Entry]) -> None:
         if isinstance(run, str):
@@ -196,7 +200,7 @@ class EntryStore:
 
     def _append(self, run: int, events: Sequence[Event]) -> None:
         if events:
-            self._last_seq[run] = self._log.append(run, events)
+            self._last_seq[run] = self._log.append(run, events, last=self._last_seq.get(run))
 
     def _store(self, run: int, entry: Entry) -> None:
         if isinstance(entry, FileSnapshot):
@@ -209,8 +213,7 @@ class EntryStore:
     def _store_steps(self, run: int, ends: Sequence[StepEnd]) -> None:
         if ends:
             with self._db.transaction():
-                for end in ends:
-                    self._runs.save_step(end.run_id, end.summary, end.columns)
+                self._runs.save_steps(run, [(end.summary, end.columns) for end in ends])
                 self._refresh(run)
 
     def _refresh(self, run: int) -> None:

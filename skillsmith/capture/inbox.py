@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -24,6 +25,17 @@ class Inbox(Generic[_T]):
         if self._waiting:
             self._waiting = False
             self._bell.put(None)
+
+    def ask(self, item: _T) -> None:
+        """Add an item that its writer waits for: the reader is woken at once, also from a rest."""
+        self._items.append(item)
+        self._waiting = False
+        self._bell.put(None)
+
+    def rest(self, seconds: float) -> None:
+        """Wait, unless somebody asks for something meanwhile."""
+        with suppress(Empty):
+            self._bell.get(timeout=seconds)
 
     def take(self, use: Callable[[_T], None], *, timeout: float | None = None) -> None:
         """Wait for an item, use it, and only then remove it.

@@ -72,7 +72,7 @@ class LiveSteps:
 
     def end(self, step: int) -> None:
         """Store a step that a turn made by itself."""
-        if not any(host.number == step for host in self._hosts):
+        if not self._hosts or not any(host.number == step for host in self._hosts):
             self.tally(step).stop()
             self.store(step)
 
@@ -124,13 +124,12 @@ class LiveSteps:
 
     def store(self, step: int) -> None:
         """Look at the folder and store the step; what it did is summed up where it is stored."""
-        made = self._run.made_in(step)
-        self._artifacts[step] = made
-        self._run.record(
-            LateStepEnd(self.tally(step), self._run.id, made, dropped=self._run.recorder.dropped)
-        )
+        run = self._run
+        if made := run.made_in(step):
+            self._artifacts[step] = made
+        run.record(LateStepEnd(self.tally(step), run.id, made, recorder=run.recorder))
         self._stored.append(step)
-        while len(self._stored) > KEPT_TALLIES:
+        if len(self._stored) > KEPT_TALLIES:
             self._forget(self._stored.popleft())
 
     def summary(self, step: int) -> StepExecutionSummary:
@@ -142,7 +141,7 @@ class LiveSteps:
         """Store every step that is not stored as it is now."""
         for step in sorted(self._tallies):
             tally = self._tallies[step]
-            if tally.events and (not tally.saved or self._run.made_in(step) != self._artifacts.get(step)):
+            if tally.events and (not tally.saved or self._run.made_in(step) != self._artifacts.get(step, ())):
                 tally.stop()
                 self.store(step)
 
@@ -247,16 +246,12 @@ class LiveRun:
         """Take what becomes an event; it is made and counted where it is stored."""
         if not self.ended:
             tally = self.steps.tally(step)
-            draft = Draft(tally, step, kind, at, agent, fields)
-            tally.expect(draft)
-            self.recorder.record(self.id, draft)
+            self.recorder.record(self.id, tally.expect(Draft(tally, step, kind, at, agent, fields)))
 
     def log(self, event: Event) -> None:
         """Take an event and count it in its step."""
         tally = self.steps.tally(event.step)
-        draft = Draft.of(tally, event)
-        tally.expect(draft)
-        self.recorder.record(self.id, draft)
+        self.recorder.record(self.id, tally.expect(Draft.of(tally, event)))
 
     def record(self, entry: Entry | Late) -> None:
         """Take another entry."""

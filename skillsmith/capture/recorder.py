@@ -153,7 +153,7 @@ class Recorder:
         if self._ended or self._offline or (self._thread is None and not self._queue):
             return not self._offline and self.waiting == 0
         flush = Flush()
-        self._queue.put(flush)
+        self._queue.ask(flush)
         return flush.stored.wait(timeout)
 
     def close(self, timeout: float = lifecycle.GRACE_SECONDS) -> None:
@@ -184,7 +184,7 @@ class Recorder:
         self._put = late
         for noted in self._last_words.items():
             self._queue.put(noted)
-        self._queue.put(Stop(deadline, then=self._stopped))
+        self._queue.ask(Stop(deadline, then=self._stopped))
 
     def _stopped(self) -> None:
         self._done.set()
@@ -295,7 +295,7 @@ class Recorder:
         park = Park() if self._thread is not None and not self._ended else None
         self._forks[threading.get_ident()] = park, list(self._connections)
         if park:
-            self._queue.put(park)
+            self._queue.ask(park)
             park.parked.wait(PARK_SECONDS)
 
     def after_fork_in_parent(self) -> None:

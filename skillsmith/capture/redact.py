@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeVar
 
+from skillsmith.events import dump_json
 from skillsmith.models import CodeUse, Event, Json, ToolUse
-from skillsmith.secret_formats import redact_text
+from skillsmith.secret_formats import may_hold_secret, redact_text
 
 __all__ = ["redact_bytes", "redact_event", "redact_json", "redact_text"]
 
@@ -33,8 +35,10 @@ def redact_json(value: Json) -> Json:
 
 def redact_event(event: Event) -> Event:
     """Return the event with each secret in any of its texts replaced; the same object when it has none."""
+    if _is_plain(event):
+        return event
     changes: dict[str, Json] = {}
-    for name in ("content", "reasoning", "agent", "recipient", "record_id"):
+    for name in _EVENT_TEXTS:
         text = getattr(event, name)
         if text is not None and (clean := redact_json(text)) is not text:
             changes[name] = clean
@@ -45,6 +49,25 @@ def redact_event(event: Event) -> Event:
     if event.data and (data := redact_json(event.data)) is not event.data:
         changes["data"] = data
     return replace(event, **changes) if changes else event
+
+
+def _is_plain(event: Event) -> bool:
+    """Tell from one look at all of its texts together that an event holds no secret, as nearly all do."""
+    texts = [*_of_event(event)]
+    if event.tool is not None:
+        texts += _of_tool(event.tool)
+    if event.code is not None:
+        texts += _of_code(event.code)
+    if event.data:
+        written = dump_json(event.data)
+        if "\\" in written:  # a secret may be written in another way there
+            return False
+        texts.append(written)
+    try:
+        together = "\n".join(filter(None, texts))
+    except TypeError:  # some of it is JSON
+        return False
+    return not may_hold_secret(together)
 
 
 def redact_bytes(content: bytes) -> bytes | None:
@@ -75,6 +98,10 @@ _PLAIN_MARKS = str.maketrans("‹›", "<>")
 
 _TOOL_TEXTS = ("name", "call_id", "arguments", "parsed", "result", "error")
 _CODE_TEXTS = ("text", "output", "call_id")
+_EVENT_TEXTS = ("content", "reasoning", "agent", "recipient", "record_id")
+_of_event, _of_tool, _of_code = (
+    attrgetter(*_EVENT_TEXTS), attrgetter(*_TOOL_TEXTS), attrgetter(*_CODE_TEXTS),
+)  # fmt: skip
 
 
 def _redact_use(use: _Use, names: tuple[str, ...]) -> _Use:

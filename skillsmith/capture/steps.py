@@ -146,10 +146,11 @@ class StepTally:
         """How many events it has had."""
         return self._events + len(self._drafts)
 
-    def expect(self, draft: Draft) -> None:
-        """Take an event that ``catch_up`` or ``end`` will count."""
+    def expect(self, draft: Draft) -> Draft:
+        """Take and return an event that ``catch_up`` or ``end`` will count."""
         self._drafts.append(draft)
         self.saved = False  # afterwards: who saves the step meanwhile may have counted it, or may not
+        return draft
 
     def catch_up(self) -> None:
         """Count what was expected until now."""
@@ -285,23 +286,23 @@ class LateStepEnd(Late):
         tally: What it did.
         run_id: The run.
         artifacts: The file versions that it made.
-        dropped: How many entries of the run were lost.
+        recorder: Knows how many entries were lost.
     """
 
-    __slots__ = ("_artifacts", "_dropped", "_run_id", "_tally")
+    __slots__ = ("_artifacts", "_recorder", "_run_id", "_tally")
 
     def __init__(
-        self, tally: StepTally, run_id: str, artifacts: tuple[FileVersion, ...], *, dropped: int
+        self, tally: StepTally, run_id: str, artifacts: tuple[FileVersion, ...], *, recorder: Recorder
     ) -> None:
         self._tally = tally
         self._run_id = run_id
         self._artifacts = artifacts
-        self._dropped = dropped
+        self._recorder = recorder
         tally.saved = True
 
     def made(self) -> StepEnd:
         """Return the end."""
-        return self._tally.end(self._run_id, self._artifacts, dropped=self._dropped)[1]
+        return self._tally.end(self._run_id, self._artifacts, dropped=self._recorder.dropped)[1]
 
 
 def _artifact(version: FileVersion) -> dict[str, Json]:

@@ -1,9 +1,9 @@
 """Everything taken from the queue ends in the database, in order; while that cannot be written, it waits.
 
-What arrives within a few milliseconds is written in one transaction: each transaction takes the interpreter
-from the host's thread, several times. While a host that waits for nothing fills the queue, it is left alone
-a little longer. A database that is locked, full or read-only is tried again after a
-growing pause; what waits then moves to a side file when it grows large.
+What arrives within a few milliseconds is written in one transaction. While the process computes, writing
+would take the interpreter from the host's threads, many times: it is left alone until it waits for something
+(a model, a person), or for 25 ms at most. A database that is locked, full or read-only is
+tried again after a growing pause; what waits then moves to a side file when it grows large.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ SPILL_AFTER_ENTRIES = 10_000
 GATHER_SECONDS = 0.004
 """Between an entry's arrival and its transaction, for what comes with it: a turn leaves several in a row."""
 
-BURST_ENTRIES = 8
-"""An agent that waits for a model does not make as many in that time."""
+BUSY_SHARE = 0.5
+"""A process that takes this share of a processor computes; below it, a host waits for something."""
 
-LONGEST_GATHERING = 6
-"""So many times that long a burst is left alone at most."""
+LONGEST_GATHERING_SECONDS = 0.025
+"""A host that computes is left alone for so long at most.
+
+Even to look whether it still does takes the interpreter from it, for a tenth of a millisecond: the pauses
+between two looks grow with the time that it has computed.
+"""
 
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
@@ -86,6 +90,7 @@ class Writer:
         self._parks: list[Park] = []
         self._stops: list[Stop] = []
         self._pause = 0.0
+        self._patience = 0.0
         self.spill = SpillFile(db_path)
         self.dropped = 0
         self.problem: str | None = None
@@ -151,12 +156,15 @@ class Writer:
                 self._queue.take(self._accept, timeout=0)
 
     def _gather(self) -> None:
-        """Let more come, and while a burst lasts still more; whoever waits for an answer is not kept."""
-        for _time in range(LONGEST_GATHERING):
-            before = len(self._queue)
-            time.sleep(GATHER_SECONDS)
-            if len(self._queue) - before < BURST_ENTRIES or self._asked():
-                return
+        """Let more come, while the process computes still more; whoever waits for an answer is not kept."""
+        began = now = time.monotonic()
+        busy = True
+        while busy and now - began < LONGEST_GATHERING_SECONDS and not self._asked():
+            before, spent = now, time.process_time()
+            self._queue.rest(max(GATHER_SECONDS, self._patience, now - began))
+            now = time.monotonic()
+            busy = time.process_time() - spent > BUSY_SHARE * (now - before)
+        self._patience = (now - began) / 4 if busy else 0.0
 
     def _asked(self) -> bool:
         """Tell whether the last thing that came is a request."""

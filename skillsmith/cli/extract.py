@@ -19,6 +19,7 @@ from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
     from skillsmith.library.extractor import ExtractionReport
+    from skillsmith.library.model_settings import ModelSettings
 
 
 def _from(runs: Sequence[str]) -> str:
@@ -64,6 +65,15 @@ AllOption = Annotated[
 ]
 
 
+PolishOption = Annotated[
+    bool,
+    typer.Option(
+        "--polish",
+        help="Ask the configured model for better names and words; it sees the task and example values.",
+    ),
+]
+
+
 @command(
     "skillsmith extract 019ab3 --name refund_booking",
     "skillsmith extract 019ab3 --name plot_spectrum --steps 3-7 --tags plotting,cmb",
@@ -83,6 +93,7 @@ def extract(
     replay: ReplayOption = False,
     allow_secrets: SecretsOption = False,
     all_successful: AllOption = False,
+    polish: PolishOption = False,
 ) -> ExitCode | None:
     """Make a skill from a run: find its inputs, build its steps, prove that they do what the run did.
 
@@ -90,8 +101,10 @@ def extract(
     three a loop, what only some did conditional. Failed ones among them give checks.
 
     A name that is there already gets a new version. A skill that does the same under another name is refused,
-    and so is one that holds what looks like a key, token or password: the error says where.
+    and so is one that holds what looks like a key, token or password: the error says where. No model is
+    asked unless --polish says so; what it proposes is kept only where the skill passes the same proof.
     """
+    settings = _model() if polish else None
     options: dict[str, Json] = {
         "steps": steps,
         "tags": split_list(tags),
@@ -102,14 +115,25 @@ def extract(
         "allow_secrets": allow_secrets,
     }
     if all_successful:
-        return _extract_each(session, runs or (), name, options)
+        return _extract_each(session, runs or (), name, options, settings)
     if not runs:
         raise UsageError("no run is named", hint="`skillsmith runs` lists them; --all-successful takes all")
     with session.open() as workspace, session.out.progress("extracting"):
+        options["polish"] = workspace.agents(settings) if settings else None
         report = workspace.extractor.extract(runs, name=name, **options)
         document = report_document(report)
     session.out.document(document, lambda: _show(session.out, report, document))
     return None
+
+
+def _model() -> ModelSettings:
+    """Return the model that is configured, which --polish needs."""
+    from skillsmith.library.model_settings import HOW_TO_CONFIGURE, read_settings  # noqa: PLC0415  (rare)
+
+    settings = read_settings()
+    if settings is None:
+        raise UsageError("--polish asks a model, and none is configured", hint=HOW_TO_CONFIGURE)
+    return settings
 
 
 def report_document(report: ExtractionReport) -> dict[str, Json]:
@@ -129,18 +153,24 @@ def report_document(report: ExtractionReport) -> dict[str, Json]:
         "outputs": whole["outputs"],
         "nodes": whole["nodes"],
         "left_out": [reason_document(reason) for reason in report.left_out],
+        "proposed": [reason_document(reason) for reason in report.proposed],
         "duplicates": [dict(duplicate) for duplicate in report.duplicates],
     }
 
 
 def _extract_each(
-    session: Session, runs: Sequence[str], prefix: str | None, options: dict[str, Json]
+    session: Session,
+    runs: Sequence[str],
+    prefix: str | None,
+    options: dict[str, Json],
+    settings: ModelSettings | None,
 ) -> ExitCode:
     """Make a skill from each family of successful runs; what cannot become one is listed with its reason."""
     items: list[dict[str, Json]] = []
     if options["steps"] != "all":
         raise UsageError("--steps is for one run", hint="leave it out with --all-successful")
     with session.open() as workspace:
+        options["polish"] = workspace.agents(settings) if settings else None
         families = _families(workspace, runs)
         with session.out.progress("extracting", total=len(families)) as step:
             for good, failed in families:
@@ -202,6 +232,9 @@ def _show(out: Output, report: ExtractionReport, document: dict[str, Json]) -> N
     show_steps(out, skill, code=False)
     for reason in report.left_out:
         out.line(f"left out: {reason.subject}: {reason.detail or reason.rule}", style="dim")
+    for reason in report.proposed:
+        if reason.decision == "kept":
+            out.line(f"from the model: {reason.subject} = {reason.value}", style="dim")
     if skill.state == "draft" and proof is not None and proof.passed:
         out.note("a draft until its code has run once: --replay runs it in a scratch folder")
     for duplicate in document["duplicates"]:

@@ -38,6 +38,8 @@ RUN_COLUMNS = (
     Column(key="task", title="task", width=80, grow=True),
 )
 
+ARCHIVE_COLUMN = Column(key="archive", title="in", width=80, style="dim")
+
 CONTENT_LINES = 12
 """Lines of one event that a timeline shows unless asked for all."""
 
@@ -57,12 +59,18 @@ def runs(
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only with these words in task or events.")
     ] = None,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Instead those in a second file; it is named with each.")
+    ] = False,
     limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
 ) -> None:
     """List the runs, newest first."""
     if outcome is not None:
         outcome_named(outcome)
+    if archived:
+        _list_archived(session, limit=limit, after=after, filtered=bool(outcome or source or search))
+        return
     with session.open() as workspace:
         found = workspace.runs.list(
             outcome=outcome, source=source, search=search, after=after, window=(limit or DEFAULT_LIMIT) + 1
@@ -70,6 +78,18 @@ def runs(
         session.out.items(
             map(run_document, found), limit=limit, cursor="id",
             show=lambda page: session.out.table(RUN_COLUMNS, page), empty="no runs",
+        )  # fmt: skip
+
+
+def _list_archived(session: Session, *, limit: int, after: str | None, filtered: bool) -> None:
+    if filtered:
+        raise UsageError("--archived takes no other filter", hint="look into the second file with --db")
+    with session.open() as workspace:
+        found = workspace.archived.list(after=after, window=(limit or DEFAULT_LIMIT) + 1)
+        session.out.items(
+            ({**run_document(one.as_run()), "archive": str(one.archive)} for one in found),
+            limit=limit, cursor="id", empty="no run is archived",
+            show=lambda page: session.out.table((*RUN_COLUMNS, ARCHIVE_COLUMN), page),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from skillsmith.models import Json
 
 if TYPE_CHECKING:
     from skillsmith.library.exchange import Conflict, ImportReport
+    from skillsmith.workspace import Workspace
 
 
 SecretsOption = Annotated[
@@ -132,7 +134,8 @@ def import_skills(
     out = session.out
     with session.open(create=True) as workspace, out.progress("importing"):
         report = import_files(workspace.skills, paths, new_version=new_version)
-    document = _import_document(report)
+        missing = _missing(workspace, report.imported)
+    document = {**_import_document(report), "missing": missing}
     for problem in report.problems:
         out.warn(f"refused {problem.path}: {problem.reason}")
     out.document(document, lambda: _show_imported(session, document))
@@ -196,6 +199,15 @@ def _import_document(report: ImportReport) -> dict[str, Json]:
     }
 
 
+def _missing(workspace: Workspace, imported: Iterable[str]) -> dict[str, Json]:
+    """Return which packages and programs new skills need that are not here, and how to get them."""
+    from skillsmith.library.requirements import missing_for, needs_of  # noqa: PLC0415  (only to share)
+
+    needs = {ref: needs_of(workspace.skills.get(ref)) for ref in imported}
+    found = {ref: [f"{one.name}: {one.hint}" for one in missing_for(need)] for ref, need in needs.items()}
+    return {ref: absent for ref, absent in found.items() if absent}
+
+
 def _import_code(report: ImportReport) -> ExitCode:
     if report.problems:
         return ExitCode.REFUSED
@@ -214,6 +226,8 @@ def _show_imported(session: Session, document: dict[str, Json], *, quiet: bool =
     for name in document["imported"]:
         quarantined = name in document["quarantined"]
         out.line(f"imported {name}{', in quarantine' if quarantined else ''}")
+    for name, absent in document.get("missing", {}).items():
+        out.warn(f"{name} needs what is not here: {'; '.join(absent)}")
     for conflict in document["conflicts"]:
         out.warn(_conflict_line(conflict))
     if document["quarantined"]:

@@ -113,6 +113,21 @@ def _facts(skill: Skill, document: Mapping[str, Json]) -> Iterator[tuple[str, st
     yield "proof", _proof_line(document["proof"])
     yield "ledger", ledger_line(document["ledger"])
     yield "digest", document["digest"]
+    yield "needs", needs_line(skill)
+
+
+def needs_line(skill: Skill) -> str:
+    """Write which packages and programs a skill needs, and how to get those that are not here."""
+    from skillsmith.library.requirements import missing_for, needs_of  # noqa: PLC0415  (only for code)
+
+    if not any(node.kind == "code" for node in skill.nodes):
+        return ""
+    noted = skill.context_requirements
+    versions = noted.get("versions") or {}
+    names = [f"{name} {versions[name]}" if name in versions else name for name in noted.get("packages") or ()]
+    missing = missing_for(needs_of(skill))
+    absent = "; ".join(f"{one.name} is not here: {one.hint}" for one in missing)
+    return " — ".join(part for part in (joined([*names, *(noted.get("programs") or ())]), absent) if part)
 
 
 def _proof_line(proof: Mapping[str, Json] | None) -> str:

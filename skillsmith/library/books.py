@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from skillsmith.library.callbacks import ExecutionCallbacks
 from skillsmith.library.checkpoints import Progress
 from skillsmith.library.execution_log import ExecutionLog
 from skillsmith.library.ledger import ExecutionLedger, Usage
 from skillsmith.library.tracking import adapted_data
-from skillsmith.library.tries import ExecutionCallbacks
 from skillsmith.models import Adaptation, Execution, Json, Skill
+
+News: TypeAlias = Mapping[str, dict[str, Json]]
+"""What became of a skill: data by event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +34,37 @@ class Books:
     confidence: float | None
     callbacks: ExecutionCallbacks
 
-    def announce(self, event: str, **data: Json) -> None:
-        """Write down what became of the skill, and tell the caller the same.
+    @property
+    def beginning(self) -> dict[str, Json]:
+        """What SKILL_EXECUTION_START says."""
+        return {"version": self.skill.version, "run_id": self.run_id}
+
+    def announce(self, news: News) -> None:
+        """Write down what became of the skill, and when that is stored tell the caller the same.
 
         Args:
-            event: SKILL_MATCHED, SKILL_EXECUTION_START, SKILL_ADAPTED or SKILL_EXECUTION_COMPLETE.
-            data: What belongs to it.
+            news: SKILL_MATCHED, SKILL_EXECUTION_START, SKILL_ADAPTED or SKILL_EXECUTION_COMPLETE, and what
+                belongs to it.
         """
-        shared: dict[str, Json] = {
+        with self.log.together():
+            self.note(news)
+        self.tell(news)
+
+    def note(self, news: News) -> None:
+        """Write down what became of the skill."""
+        for event, data in news.items():
+            self.log.skill(event, self._shared | data)
+
+    def tell(self, news: News) -> None:
+        """Tell the caller what became of the skill."""
+        for event, data in news.items():
+            self.callbacks.tell(event, **self._shared, **data)
+
+    @property
+    def _shared(self) -> dict[str, Json]:
+        return {
             "skill_id": self.skill.id, "skill_name": self.skill.name, "execution_id": self.execution_id,
         }  # fmt: skip
-        self.log.skill(event, {**shared, **data})
-        self.callbacks.tell(event, **shared, **data)
 
     def close(
         self,
@@ -63,19 +86,28 @@ class Books:
             outputs: By name.
             artifacts: Paths of files that were made or changed.
         """
-        usage = self.ledger.usage(self.run_id)
-        execution = self.ledger.finish(
-            self.execution_id, success=success, outputs=outputs or {}, adaptations=adaptations,
-            artifacts=artifacts, error=error, cost_usd=usage.cost_usd,
-        )  # fmt: skip
-        if execution.adaptations:
-            self.announce("SKILL_ADAPTED", **adapted_data(execution.adaptations))
-        self.announce(
-            "SKILL_EXECUTION_COMPLETE", success=success, duration_seconds=execution.duration_seconds,
-            cost_usd=execution.cost_usd, adapted=execution.adapted, error=execution.error,
-        )  # fmt: skip
-        self.log.finish(
-            status="completed" if success else "failed", outcome="success" if success else "failure",
-            reason=reason,
-        )  # fmt: skip
+        with self.log.together():
+            usage = self.ledger.usage(self.run_id)
+            execution = self.ledger.finish(
+                self.execution_id, success=success, outputs=outputs or {}, adaptations=adaptations,
+                artifacts=artifacts, error=error, cost_usd=usage.cost_usd,
+            )  # fmt: skip
+            news = _news_of(execution)
+            self.note(news)
+            self.log.finish(
+                status="completed" if success else "failed", outcome="success" if success else "failure",
+                reason=reason,
+            )  # fmt: skip
+        self.tell(news)
         return execution, usage
+
+
+def _news_of(execution: Execution) -> News:
+    news: dict[str, dict[str, Json]] = {}
+    if execution.adaptations:
+        news["SKILL_ADAPTED"] = adapted_data(execution.adaptations)
+    news["SKILL_EXECUTION_COMPLETE"] = {
+        "success": execution.success, "duration_seconds": execution.duration_seconds,
+        "cost_usd": execution.cost_usd, "adapted": execution.adapted, "error": execution.error,
+    }  # fmt: skip
+    return news

@@ -35,7 +35,12 @@ _TEMPORARY = {
     "task_words": "fts5(word, content = '', tokenize = 'porter unicode61')",
     "task_terms": "fts5vocab(temp, task_words, instance)",
     "skill_terms": "fts5vocab(main, skills_fts, row)",
+    "skill_places": "fts5vocab(main, skills_fts, instance)",
 }
+_HOLDERS = """
+SELECT i.term, i.doc, max(i.col <> 'body') AS above
+FROM json_each(?) t JOIN temp.skill_places i ON i.term = t.value GROUP BY 1, 2
+"""
 _CARDS = """
 SELECT v.pk, s.name, v.version, v.state, v.description, v.tags, v.task_pattern, v.examples,
   v.variables <> '[]' AS has_variables
@@ -178,13 +183,10 @@ class TextIndex:
         return {row[0]: -row[1] for row in rows}
 
     def _counted(self, question: Question) -> dict[int, float]:
+        nats = {self._terms[word]: question.nats[word] for word in question.searched}
         scores = defaultdict[int, float](float)
-        for word in question.searched:
-            quoted, nats = _quoted(word), question.nats[word]
-            for columns, weight in (("- body : ", 1.0 - _BODY_WEIGHT), ("", _BODY_WEIGHT)):
-                sql = "SELECT rowid FROM skills_fts WHERE skills_fts MATCH ?"
-                for row in self._db.all(sql, (columns + quoted,)):
-                    scores[row[0]] += weight * nats
+        for term, skill, above in self._db.all(_HOLDERS, (dump_json(list(nats)),)):
+            scores[skill] += nats[term] * (1.0 if above else _BODY_WEIGHT)
         return scores
 
     def tagged(self, tags: Iterable[str]) -> list[int]:

@@ -11,12 +11,9 @@ from contextlib import suppress
 
 from skillsmith.db import Database
 from skillsmith.errors import StorageError
-from skillsmith.leaks import EDITION, scan, secret_found
 from skillsmith.library.document import Document
 from skillsmith.library.seal import render
-from skillsmith.secret_formats import environment_secrets_in, has_environment_secrets
 
-_PREFIX = f"clear:{EDITION}:"
 HINT = "take it out of what the skill was made from, or give --allow-secrets if it is none"
 
 
@@ -39,6 +36,8 @@ class Clearance:
         Raises:
             SecretFoundError: Names the skill, what was found and where.
         """
+        from skillsmith.leaks import scan, secret_found  # noqa: PLC0415  (13 ms; only what is shared is scanned)
+
         known = self._known(document["digest"] for _label, document in documents)
         suspects = [pair for pair in documents if pair[1]["digest"] not in known]
         suspects += _changed([pair for pair in documents if pair[1]["digest"] in known])
@@ -48,13 +47,13 @@ class Clearance:
         self._remember([document["digest"] for _label, document in suspects])
 
     def _known(self, digests: Iterable[str]) -> set[str]:
-        wanted = [_PREFIX + digest for digest in digests]
+        wanted = [_prefix() + digest for digest in digests]
         found: set[str] = set()
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
             marks = ", ".join("?" for _ in some)
             rows = self._db.all(f"SELECT key FROM meta WHERE key IN ({marks})", some)  # noqa: S608  (question marks only)
-            found.update(row[0].removeprefix(_PREFIX) for row in rows)
+            found.update(row[0].removeprefix(_prefix()) for row in rows)
         return found
 
     def _remember(self, digests: Sequence[str]) -> None:
@@ -65,12 +64,24 @@ class Clearance:
             ):  # a file that may not be written is scanned again
                 self._db.executemany(
                     "INSERT OR IGNORE INTO meta (key, value) VALUES (?, '')",
-                    [(_PREFIX + digest,) for digest in digests],
+                    [(_prefix() + digest,) for digest in digests],
                 )
+
+
+def _prefix() -> str:
+    from skillsmith.leaks import EDITION  # noqa: PLC0415  (as above)
+
+    return f"clear:{EDITION}:"
 
 
 def _changed(cleared: Sequence[tuple[str, Document]]) -> list[tuple[str, Document]]:
     """Return the skills that may hold a secret by now although their versions were found clear."""
+    from skillsmith.leaks import scan  # noqa: PLC0415  (as above)
+    from skillsmith.secret_formats import (  # noqa: PLC0415  (as above)
+        environment_secrets_in,
+        has_environment_secrets,
+    )
+
     if scan("\n".join(task for _label, document in cleared for task in document["examples"])):
         return list(cleared)
     if not has_environment_secrets():

@@ -76,6 +76,11 @@ class Drafts:
         self._all.append(draft)
         return draft
 
+    def put(self, draft: Draft) -> Draft:
+        """Take a draft in as a variable of its own, whatever value it has."""
+        self._all.append(draft)
+        return draft
+
     def place(
         self, draft: Draft, facts: Facts, literal: Literal, span: tuple[int, int] | None = None
     ) -> bool:

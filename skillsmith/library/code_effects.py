@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from skillsmith.errors import UsageError
 from skillsmith.library.code_beside import dotted_name, mode_of
+from skillsmith.library.code_shell import shell_commands
 
 _KINDS = {
     "the time": "time.time time.time_ns time.localtime time.gmtime time.ctime time.strftime "
@@ -41,6 +43,33 @@ def nondeterminism(tree: ast.Module) -> list[str]:
         if kind and not settled and not (kind == "chance" and seeded):
             notes.append(f"line {line}: {name} depends on {kind}")
     return list(dict.fromkeys(notes))
+
+
+_SHELL_KINDS = {
+    "the time": "date uptime",
+    "chance": "shuf mktemp uuidgen",
+    "the network": "curl wget ssh scp rsync ftp nc ping dig nslookup",
+    "the environment": "env printenv hostname uname whoami ps df free",
+}
+
+
+def shell_nondeterminism(code: str) -> list[str]:
+    """Say what shell commands depend on besides their words, a line each.
+
+    Args:
+        code: The commands.
+    """
+    try:
+        called = shell_commands(code)
+    except UsageError:  # what cannot be read says nothing
+        called = []
+    notes = [
+        f"{name} depends on {kind}"
+        for name in called
+        for kind, names in _SHELL_KINDS.items()
+        if name in names.split()
+    ]
+    return [*notes, *(["$RANDOM depends on chance"] if re.search(r"\$\{?RANDOM\b", code) else [])]
 
 
 _REACHES_OUT = (

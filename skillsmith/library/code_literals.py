@@ -137,8 +137,8 @@ class _Walker:
             if _is_string(node):
                 self._string(node, beside, view)
                 return
-            value = _value_of(node)
-            if value is not _NO_VALUE:
+            value = value_of(node)
+            if value is not NO_VALUE:
                 self._plain(node, value, beside, view, group=group)
                 if type(node) not in _CONTAINERS:
                     return
@@ -279,30 +279,35 @@ class _NoValue:
     """Marks an expression that is not a literal (None is one)."""
 
 
-_NO_VALUE = _NoValue()
+NO_VALUE = _NoValue()
 
 
-def _value_of(node: ast.expr, *, depth: int = 0) -> Any:
-    """Return the JSON form of a number, True, False, None or container of literals, else ``_NO_VALUE``."""
+def value_of(node: ast.expr, *, depth: int = 0) -> Any:
+    """Return the JSON form of a number, True, False, None or container of literals, else ``NO_VALUE``.
+
+    Args:
+        node: The expression.
+        depth: Of the containers it stands in; text counts only inside one.
+    """
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in _KINDS and (depth or not _is_string(node)) else _NO_VALUE
+        return node.value if type(node.value) in _KINDS and (depth or not _is_string(node)) else NO_VALUE
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        operand = _value_of(node.operand)
+        operand = value_of(node.operand)
         number = isinstance(operand, int | float) and not isinstance(operand, bool)
-        return -operand if number and isinstance(node.operand, ast.Constant) else _NO_VALUE
+        return -operand if number and isinstance(node.operand, ast.Constant) else NO_VALUE
     displayed = isinstance(node, ast.List) or (isinstance(node, ast.Tuple) and not depth)
     if isinstance(node, ast.List | ast.Tuple) and displayed and isinstance(node.ctx, ast.Load):
-        return _all([_value_of(item, depth=depth + 1) for item in node.elts])
+        return _all([value_of(item, depth=depth + 1) for item in node.elts])
     if isinstance(node, ast.Dict):
         keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
-        values = _all([_value_of(value, depth=depth + 1) for value in node.values])
-        if values is not _NO_VALUE and all(isinstance(key, str) for key in keys):
+        values = _all([value_of(value, depth=depth + 1) for value in node.values])
+        if values is not NO_VALUE and all(isinstance(key, str) for key in keys):
             return dict(zip(keys, values, strict=True))
-    return _NO_VALUE
+    return NO_VALUE
 
 
 def _all(values: list[Any]) -> Any:
-    return _NO_VALUE if any(value is _NO_VALUE for value in values) else values
+    return NO_VALUE if any(value is NO_VALUE for value in values) else values
 
 
 def _is_storable(value: Any) -> bool:

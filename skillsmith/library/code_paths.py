@@ -35,7 +35,8 @@ class KnownFile:
         role: input, program (run by a command), passed (written by one block, read by another) or output.
         first: Sequence number of the first block that uses it.
         spelled: Whether code that writes it holds its name without the ending as a text of its own.
-        draft: The variable that holds its path or the end of it, if it became one.
+        draft: The variable that holds its path or a part of it, if it became one.
+        after: What of the path stands behind that part.
         format: The variable that holds its ending instead.
     """
 
@@ -45,6 +46,7 @@ class KnownFile:
     uses: list[tuple[Facts, PathUse]]
     spelled: bool = False
     draft: Draft | None = None
+    after: str = ""
     format: Draft | None = None
 
     @property
@@ -57,8 +59,9 @@ class KnownFile:
         draft = self.draft or self.format
         if draft is None:
             return Constant(self.path)
-        fixed = self.path[: len(self.path) - len(str(draft.value))]
-        return Text((fixed, FromInput(draft.name))) if fixed else FromInput(draft.name)
+        fixed = self.path[: len(self.path) - len(str(draft.value)) - len(self.after)]
+        parts = [part for part in (fixed, FromInput(draft.name), self.after) if part]
+        return Text(tuple(parts)) if len(parts) > 1 else FromInput(draft.name)
 
 
 def known_files(kept: Sequence[Facts]) -> list[KnownFile]:

@@ -65,6 +65,18 @@ def shell_words(code: str) -> int:
     return lexer.words
 
 
+def shell_commands(code: str) -> list[str]:
+    """List the commands that shell code begins its parts with, as they stand there, each once.
+
+    Raises:
+        UsageError: When a quote or substitution does not end.
+    """
+    lexer = _Lexer(code)
+    for _ in lexer.run():
+        pass
+    return list(dict.fromkeys(lexer.commands))
+
+
 def shell_only_looks(code: str) -> bool:
     """Tell whether shell commands can change nothing: known readers, joined by pipes, into no file."""
     if re.search(r"`|\$\(|<\(|>\(|<<|\bsystem\b", code):
@@ -120,6 +132,7 @@ class _Lexer:
         self._starting = True
         self._raw = False
         self.words = 0
+        self.commands: list[str] = []
 
     def run(self) -> Iterator[Literal]:
         while self._position < len(self._code):
@@ -270,22 +283,25 @@ class _Lexer:
         assigns = _SETTING.match(text) is not None and not text.startswith("-")
         if self._starting and text not in _RESERVED and not assigns:
             self._starting, self._command = False, text
+            self.commands += [text] if word.plain else []
 
     def _literals(self, word: _Word) -> Iterator[Literal]:
         text = self._text(word)
         setting = _SETTING.match(text) if word.runs and word.runs[0].encoding == "sh-bare" else None
         name: str | None = self._option
         source: NameSource = "option"
+        runs = word.runs
         if setting is not None:
             name = (setting[1] or setting[2]).replace("-", "_")
             source = "option" if setting[1] else "target"
-            word.runs[0].start += setting.end()
+            head = word.runs[0]  # the word itself stays: what follows depends on all of it
+            runs = [_Run(head.start + setting.end(), head.end, head.encoding), *word.runs[1:]]
         beside = Beside(name=name, source=source if name else None, call=self._command)
         whole = word.plain and len(word.runs) == 1 and setting is None
         movable = not (self._raw or text in _RESERVED) and (
             setting is not None or not self._is_syntax(word, text)
         )
-        for run in word.runs:
+        for run in runs:
             value = self._code[run.start : run.end]
             if not value and not whole:
                 continue

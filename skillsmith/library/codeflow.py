@@ -6,22 +6,33 @@ reason that names where it was seen. The blocks are templates whose defaults ren
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skillsmith.library.code_blocks import CodeBlock, Facts, facts_of
 from skillsmith.library.code_drafts import Draft, Drafts
-from skillsmith.library.code_effects import nondeterminism
+from skillsmith.library.code_effects import nondeterminism, shell_nondeterminism
 from skillsmith.library.code_naming import fallback_name, without_clash
-from skillsmith.library.code_path import installed_packages, is_installation, successful_path
+from skillsmith.library.code_path import Kept, installed_packages, is_installation, successful_path
 from skillsmith.library.code_paths import KnownFile, known_files, lift_paths, lift_work_dir
+from skillsmith.library.code_reasons import constants, edge_reason, file_reasons, input_reason, unsure_reason
 from skillsmith.library.code_variables import lift_said
-from skillsmith.library.code_words import Words, is_weak
+from skillsmith.library.code_words import Words
+from skillsmith.library.languages import is_shell
 from skillsmith.library.templates import Lift, build_template, choose_names
-from skillsmith.models import Constant, FileUse, Reason, Template, Variable, Witness
+from skillsmith.models import FileUse, Reason, Template, Variable
 
-__all__ = ["BlockPlan", "CodeBlock", "CodePlan", "plan_code"]
+__all__ = [
+    "BlockPlan",
+    "CodeBlock",
+    "CodePlan",
+    "Lifted",
+    "ReadCode",
+    "lifted",
+    "plan_code",
+    "plan_of",
+    "read_code",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +87,38 @@ class CodePlan:
     work_dir_variable: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCode:
+    """A run's code as it was read, before anything is lifted.
+
+    Args:
+        facts: All blocks.
+        path: Those that led to the result, and why the others did not.
+        words: What people said.
+        work_dir: Absolute path of the folder the code ran in, if known.
+    """
+
+    facts: tuple[Facts, ...]
+    path: Kept
+    words: Words
+    work_dir: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """What of the code is input.
+
+    Args:
+        drafts: The variables with their places.
+        files: What the kept blocks read and write, bound to those variables.
+        folder: The variable of the work folder, if the code holds its path.
+    """
+
+    drafts: Drafts
+    files: Sequence[KnownFile]
+    folder: Draft | None
+
+
 def plan_code(
     blocks: Sequence[CodeBlock],
     words: Sequence[tuple[int, str, str]],
@@ -91,14 +134,40 @@ def plan_code(
         work_dir: Absolute path of the folder the code ran in, if known.
         answers: What agents said after the last block.
     """
+    read = read_code(blocks, words, work_dir=work_dir, answers=answers)
+    return plan_of(read, lifted(read))
+
+
+def read_code(
+    blocks: Sequence[CodeBlock],
+    words: Sequence[tuple[int, str, str]],
+    *,
+    work_dir: str | None = None,
+    answers: Sequence[str] = (),
+) -> ReadCode:
+    """Read a run's code blocks and find its successful path; arguments as for ``plan_code``."""
     facts = facts_of(blocks, work_dir=work_dir)
     path = successful_path(facts, answers)
-    said = Words(words)
-    files = known_files(path.blocks)
-    drafts = Drafts()
-    folder = lift_work_dir(path.blocks, drafts, work_dir)
-    lift_paths(files, drafts, said)
-    lift_said(path.blocks, drafts, said)
+    return ReadCode(facts=tuple(facts), path=path, words=Words(words), work_dir=work_dir)
+
+
+def lifted(read: ReadCode) -> Lifted:
+    """Find the inputs of a run's code: its files, and what people said."""
+    drafts, files = Drafts(), known_files(read.path.blocks)
+    folder = lift_work_dir(read.path.blocks, drafts, read.work_dir)
+    lift_paths(files, drafts, read.words)
+    lift_said(read.path.blocks, drafts, read.words)
+    return Lifted(drafts=drafts, files=files, folder=folder)
+
+
+def plan_of(read: ReadCode, found: Lifted) -> CodePlan:
+    """Make the plan of code whose inputs are known; their variables get their names.
+
+    Args:
+        read: The code.
+        found: Its inputs.
+    """
+    path, drafts, files = read.path, found.drafts, found.files
     _name(drafts, path.blocks)
     edges = _edges(path.blocks)
     return CodePlan(
@@ -106,19 +175,20 @@ def plan_code(
             _block_plan(block, files, drafts, edges, optional=block.seq in path.optional)
             for block in path.blocks
         ),
-        left_out=tuple(sorted({block.seq for block in facts} - {block.seq for block in path.blocks})),
+        left_out=tuple(sorted({block.seq for block in read.facts} - {block.seq for block in path.blocks})),
         variables=tuple(_variable(draft) for draft in drafts),
         shares_state=any(rule == "shared-state" for _, _, rule, _ in edges),
-        packages=_packages(facts, path.blocks),
+        packages=_packages(read.facts, path.blocks),
         nondeterminism=tuple(_nondeterminism(path.blocks)),
         reasons=(
             *path.reasons,
-            *(_input_reason(draft) for draft in drafts),
-            *_file_reasons(files),
-            *(_edge_reason(*edge) for edge in edges),
-            *_constants(path.blocks, drafts, said),
+            *(input_reason(draft) for draft in drafts),
+            *file_reasons(files),
+            *(edge_reason(*edge) for edge in edges),
+            *constants(path.blocks, drafts, read.words),
+            *map(unsure_reason, _nondeterminism(path.blocks)),
         ),
-        work_dir_variable=folder.name if folder else None,
+        work_dir_variable=found.folder.name if found.folder else None,
     )
 
 
@@ -142,8 +212,11 @@ def _block_plan(
 
 def _nondeterminism(kept: Sequence[Facts]) -> Iterator[str]:
     for block in kept:
-        for note in nondeterminism(block.tree) if block.tree else ():
-            yield f"code {block.seq} {note}"
+        if block.tree is not None:
+            notes = nondeterminism(block.tree)
+        else:
+            notes = shell_nondeterminism(block.block.text) if is_shell(block.block.language) else []
+        yield from (f"code {block.seq} {note}" for note in notes)
 
 
 # ------------------------------------------------------------------------------------- variables, templates
@@ -238,101 +311,3 @@ def _state_edge(earlier: Facts, block: Facts, before: Sequence[Facts]) -> tuple[
         if last is earlier:
             return "shared-state", name
     return None
-
-
-# -------------------------------------------------------------------------------------------------- reasons
-
-
-def _input_reason(draft: Draft) -> Reason:
-    seen = [draft.mention.witness()] if draft.mention else []
-    places = [
-        Witness(
-            seq=place.facts.seq,
-            where="code",
-            path=f"line {place.literal.line}",
-            text=place.facts.block.text[place.start : place.end][:80],
-        )
-        for place in draft.places
-    ]
-    return Reason(
-        subject=f"code {draft.places[0].facts.seq}.{draft.name}",
-        decision="input",
-        rule=draft.rule,
-        detail=f"{draft.description} It stands in {len(draft.places)} place{'s' * (len(draft.places) > 1)}.",
-        value=draft.value,
-        witnesses=(*seen, *places),
-    )
-
-
-def _file_reasons(files: Sequence[KnownFile]) -> Iterator[Reason]:
-    """Explain the files whose paths stayed as they are."""
-    for file in files:
-        if not isinstance(file.binding(), Constant):
-            continue
-        where = tuple(
-            Witness(seq=facts.seq, where="code", path=f"line {use.literal.line}", text=use.text)
-            for facts, use in file.uses
-        )
-        rule = "named-by-data" if file.named_by_data else f"{file.role}-file"
-        yield Reason(
-            subject=f"file {file.path}",
-            decision="left_out" if file.named_by_data else "file",
-            rule=rule,
-            detail=_WHY_FILE.get(rule, "No other path can be written where the code has it."),
-            value=file.path,
-            witnesses=where or (Witness(seq=file.first, where="file", text=file.path),),
-        )
-
-
-def _edge_reason(earlier: int, later: int, rule: str, what: str) -> Reason:
-    detail = {
-        "earlier-file": f"It reads {what}, which code {earlier} writes.",
-        "same-file": f"Both write {what}.",
-        "read-before-written": f"It changes {what}, which code {earlier} reads.",
-        "shared-state": f"It uses {what}, which code {earlier} defines.",
-    }
-    seen = tuple(Witness(seq=seq, where="code", text=what) for seq in (earlier, later))
-    return Reason(
-        subject=f"code {later} after code {earlier}",
-        decision="edge",
-        rule=rule,
-        detail=detail[rule],
-        witnesses=seen,
-    )
-
-
-def _constants(kept: Sequence[Facts], drafts: Drafts, words: Words) -> Iterator[Reason]:
-    """Explain the literals that stayed as they are, one reason a value."""
-    found: dict[str, list[tuple[Facts, object, Witness]]] = {}
-    for facts in kept:
-        paths = {id(use.literal) for use in facts.paths}
-        for literal in facts.literals:
-            value = literal.value
-            if value in ("", None) or isinstance(value, list | dict) or drafts.has(facts, literal):
-                continue
-            if not literal.whole or not literal.liftable or literal.beside.docstring or id(literal) in paths:
-                continue
-            text = facts.block.text[literal.token_start : literal.token_end][:80]
-            seen = Witness(seq=facts.seq, where="code", path=f"line {literal.line}", text=text)
-            found.setdefault(json.dumps(value), []).append((facts, value, seen))
-    for places in found.values():
-        facts, value, _ = places[0]
-        said = words.mentions(value, before=facts.seq)
-        rule = "no-source" if not said else "needs-second-witness" if is_weak(value) else "chance-word"
-        witnesses = (*(mention.witness() for mention in said[:1]), *(seen for _, _, seen in places[:5]))
-        yield Reason(
-            subject=f"code {facts.seq}", decision="constant", rule=rule, detail=_WHY_CONSTANT[rule],
-            value=value, witnesses=witnesses,
-        )  # fmt: skip
-
-
-_WHY_FILE = {
-    "passed-file": "One block writes it and a later one reads it.",
-    "named-by-data": "The code makes it, but its name comes from what it reads: other files give others.",
-    "program-file": "It is a program that a command runs.",
-}
-_WHY_CONSTANT = {
-    "no-source": "Nobody said it, and no file or earlier block has it.",
-    "needs-second-witness": "It was said, but it is short or common, and no name beside it was said with it.",
-    "chance-word": "The words hold it, but as a plain word; the code does not use it as a value.",
-}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from skillsmith.files import FileRepository
 from skillsmith.library.bindings import rename_inputs, resolve, show
 from skillsmith.library.calls import Said
-from skillsmith.library.codeflow import BlockPlan, CodeBlock, CodePlan, plan_code
+from skillsmith.library.codeflow import BlockPlan, CodeBlock, CodePlan, ReadCode, lifted, plan_of, read_code
 from skillsmith.library.describe import schema_of
 from skillsmith.library.languages import is_python
 from skillsmith.library.naming import identifier
@@ -91,14 +91,40 @@ def code_part(
         taken: Names of inputs that tool calls have lifted, with their values.
         calls: Sequence numbers of the kept tool calls, whose nodes are numbered first.
     """
-    blocks = _blocks(events, versions)
+    read = read_run(events, words, run=run, versions=versions)
+    plan = plan_of(read, lifted(read))
+    return part_of(plan, before=files_before(versions, files), taken=taken, calls=calls)
+
+
+def read_run(
+    events: Sequence[Event], words: Sequence[Said], *, run: Run, versions: Sequence[FileVersion]
+) -> ReadCode:
+    """Read a run's code blocks with the files around them; arguments as for ``code_part``."""
     said = [(one.seq, one.where, one.text) for one in words]
-    plan = plan_code(blocks, said, work_dir=run.work_dir, answers=_answers(events))
-    groups = [list(group) for group in _groups(plan, calls)]
+    return read_code(_blocks(events, versions), said, work_dir=run.work_dir, answers=_answers(events))
+
+
+def part_of(
+    plan: CodePlan,
+    *,
+    before: tuple[FileSnapshot, ...],
+    taken: Mapping[str, Json],
+    calls: Sequence[int] = (),
+    alone: Collection[int] = (),
+) -> CodePart:
+    """Make nodes of planned code.
+
+    Args:
+        plan: The code.
+        before: What lay in the work folder before the run.
+        taken: Names of inputs that tool calls have lifted, with their values.
+        calls: Sequence numbers of the kept tool calls, whose nodes are numbered first.
+        alone: Sequence numbers of blocks that become nodes of their own.
+    """
+    groups = [list(group) for group in _groups(plan, calls, alone)]
     names = {block.seq: f"n{len(calls) + 1 + index}" for index, group in enumerate(groups) for block in group}
     renamed = _renamed(plan, taken)
     nodes = tuple(_node(group, names, renamed, plan.work_dir_variable) for group in groups)
-    before = _before(versions, files)
     outputs, bindings = _outputs(plan, nodes, renamed)
     return CodePart(
         nodes=nodes,
@@ -182,7 +208,7 @@ def _block(event: Event, result: Event | None, present: dict[str, str], written:
     )  # fmt: skip
 
 
-def _groups(plan: CodePlan, calls: Sequence[int]) -> Iterator[list[BlockPlan]]:
+def _groups(plan: CodePlan, calls: Sequence[int], alone: Collection[int]) -> Iterator[list[BlockPlan]]:
     """Yield the blocks that make one node each: one, or neighbours that share Python names.
 
     Blocks are no neighbours when a kept tool call stood between them: its place in the order matters.
@@ -194,6 +220,7 @@ def _groups(plan: CodePlan, calls: Sequence[int]) -> Iterator[list[BlockPlan]]:
             and group
             and is_python(block.block.language)
             and is_python(group[-1].block.language)
+            and not {block.seq, group[-1].seq} & set(alone)
             and not any(group[-1].seq < call < block.seq for call in calls)
         )
         if group and not joins:
@@ -295,7 +322,8 @@ def _recorded(group: Sequence[BlockPlan], plan: CodePlan) -> Recorded:
     )
 
 
-def _before(versions: Sequence[FileVersion], files: FileRepository) -> tuple[FileSnapshot, ...]:
+def files_before(versions: Sequence[FileVersion], files: FileRepository) -> tuple[FileSnapshot, ...]:
+    """Return what lay in the work folder before the run, as far as it was kept."""
     snapshots = []
     for version in versions:
         content = files.content(version) if version.agent is None else None

@@ -66,7 +66,7 @@ def holds(expression: str, surroundings: Surroundings) -> bool:
     shown = shorten(expression)
     evaluator = simpleeval.EvalWithCompoundTypes(
         names=_names(surroundings),
-        functions=_functions(surroundings.work_dir),
+        functions=_functions(surroundings),
         allowed_attrs={_Record: _AnyName()},
     )
     try:
@@ -185,9 +185,14 @@ def shorten(expression: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
-def _functions(work_dir: Path) -> dict[str, Callable[..., Json]]:
+def _functions(surroundings: Surroundings) -> dict[str, Callable[..., Json]]:
+    work_dir = surroundings.work_dir
+    given = {value for value in surroundings.inputs.values() if isinstance(value, str)}
+
     def file(name: str) -> Path:
         path = work_dir / name
+        if name in given and Path(name).is_absolute():  # the user's own file, too far away to be copied
+            return path
         if leaves_folder(name) or not path.resolve().is_relative_to(work_dir.resolve()):
             raise ExecutionError(
                 f"a condition asks for {shorten(name)}, which is outside the work folder",

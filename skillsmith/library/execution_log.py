@@ -1,13 +1,16 @@
 """What an execution did, written down as a run like any other: it can be looked at and learned from.
 
 Everything is written by the thread that owns the database, before a node starts and after it has ended, so
-that an execution that dies leaves what it had begun and what it had done.
+that an execution that dies leaves what it had begun and what it had done. What belongs to one such moment
+waits until then and is stored in one step, with the checkpoint of that moment: a commit costs more than what
+it holds.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,13 +50,52 @@ class ExecutionLog:
     """
 
     def __init__(self, db: Database, *, cleaner: Cleaner | None = None) -> None:
+        self._db = db
         self._runs = RunRepository(db)
         self._events = EventLog(db)
         self._files = FileRepository(db)
         self._cleaner = cleaner or Cleaner()
         self.run_id = ""
         self._key = 0
-        self._seq = 0
+        self._seq = self._last = 0
+        self._waiting: list[Event | FileSnapshot | Callable[[], None]] = []
+        self._stored = 0
+        self._is_open = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store what waits and all that the block writes in one step; nests."""
+        if self._is_open:
+            yield
+            return
+        self._is_open, before = True, self._last
+        try:
+            with self._db.transaction():
+                self._store()
+                yield
+                self._store()
+            self._waiting.clear()
+        except BaseException:  # what could not be stored still waits
+            self._last = before
+            raise
+        finally:
+            self._stored, self._is_open = 0, False
+
+    def later(self, write: Callable[[], None]) -> None:
+        """Have something written with the next events that are stored."""
+        self._waiting.append(write)
+
+    def _store(self) -> None:
+        new = self._waiting[self._stored :]
+        events = [one for one in new if isinstance(one, Event)]
+        if events:
+            self._last = self._events.append(self._key, events, last=self._last)
+        for one in new:
+            if isinstance(one, FileSnapshot):
+                self._files.store(self._key, one)
+            elif not isinstance(one, Event):
+                one()
+        self._stored = len(self._waiting)
 
     def begin(self, task: str, *, work_dir: Path | None, metadata: Mapping[str, Json]) -> Run:
         """Create the run with the task as its first message."""
@@ -73,6 +115,7 @@ class ExecutionLog:
         """Go on with a run that was interrupted."""
         run = self._runs.reopen(run_id)
         self._open(run)
+        self._seq = self._last = self._events.append(self._key, ())
         return run
 
     def _open(self, run: Run) -> None:
@@ -80,12 +123,12 @@ class ExecutionLog:
         self._key = self._runs.key(run.id)
 
     def _append(self, *events: Event) -> None:
-        if events:
-            self._seq = self._events.append(self._key, tuple(map(self._cleaner.event, events)))
+        self._waiting += map(self._cleaner.event, events)
+        self._seq += len(events)
 
     @property
     def position(self) -> int:
-        """Sequence number of the last event written."""
+        """Sequence number of the last event, stored or waiting."""
         return self._seq
 
     def context(self, values: Mapping[str, Json]) -> None:
@@ -189,12 +232,14 @@ class ExecutionLog:
                     at=now,
                     seq=self._seq if agent else None,
                 )
-                self._files.record(self._key, snapshot)
+                self._waiting.append(snapshot)
         return tuple(paths)
 
     def finish(self, *, status: RunStatus, outcome: Outcome, reason: str) -> Run:
         """Close the run."""
-        return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=self.clean(reason))
+        with self.together():
+            self._store()
+            return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=self.clean(reason))
 
 
 def _event(kind: str, node: Node, key: str, **fields: object) -> Event:

@@ -46,6 +46,7 @@ from skillsmith.library.resumption import (
 )
 from skillsmith.library.sandbox import ProcessGroups, clean_environment
 from skillsmith.library.tracking import SkillAdaptationTracker
+from skillsmith.library.trust_ladder import TrustLadder
 from skillsmith.library.walk import ExecutionCallbacks, Walk, Walker
 from skillsmith.library.workfolder import FilePlan, WorkFolder
 from skillsmith.models import AgentRunner, Json, Skill, ToolSource
@@ -92,6 +93,7 @@ class SkillExecutor:
         self._cleaner = Cleaner(redact)
         self._ledger = ExecutionLedger(db, clean=self._cleaner.json)
         self._checkpoints = SkillCheckpointManager(self._ledger)
+        self._ladder = TrustLadder(db, self._skills)
         self._tools = tools
         self._work_dir = work_dir
         self._agents = agents
@@ -116,7 +118,7 @@ class SkillExecutor:
         Args:
             skill: The version to run.
             task_context: ``task``: what was asked for; ``inputs``: values by name; ``confidence`` and
-                ``reason``: the matcher's, when it chose the skill.
+                ``reason``: the matcher's, when it chose the skill; ``labels``: kept with the run.
             allow_adaptation: Whether the task's words may change inputs that have a default, and whether
                 an agent, if there is one, may mend nodes that fail.
             strict_mode: Whether a failure of an optional node fails the skill.
@@ -164,6 +166,21 @@ class SkillExecutor:
         )  # fmt: skip
         return document_of(preparation, means=means)
 
+    def check(self, skill: Skill, task_context: Mapping[str, Json]) -> None:
+        """Make sure that an execution could begin; nothing is run.
+
+        Args:
+            skill: The version.
+            task_context: As for ``execute_skill``.
+
+        Raises:
+            SkillsmithError: As ``execute_skill`` would before it runs anything.
+        """
+        prepare(
+            skill, task=_task(task_context), given=_inputs(task_context), skills=self._skills,
+            means=self._means(ExecutionCallbacks()),
+        )  # fmt: skip
+
     def _means(self, callbacks: ExecutionCallbacks) -> Means:
         return Means(
             tools=self._tools,
@@ -176,20 +193,25 @@ class SkillExecutor:
         self, preparation: Preparation, context: Mapping[str, Json], callbacks: ExecutionCallbacks
     ) -> Books:
         skill, log = preparation.skill, ExecutionLog(self._db, cleaner=self._cleaner)
-        confidence = context.get("confidence")
-        run = log.begin(
-            preparation.task, work_dir=preparation.work_dir,
-            metadata={"skill": skill.name, "version": skill.version},
-        )  # fmt: skip
-        execution_id = self._ledger.start(
-            skill, task=run.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
-        )
-        books = Books(
-            execution_id=execution_id, run_id=run.id, log=log, progress=Progress(), confidence=confidence,
-            callbacks=callbacks, skill=skill, ledger=self._ledger,
-        )  # fmt: skip
+        confidence, news = context.get("confidence"), dict[str, dict[str, Json]]()
         if confidence is not None:
-            books.announce("SKILL_MATCHED", confidence=confidence, explanation=context.get("reason") or "")
+            explanation = context.get("reason") or ""
+            news["SKILL_MATCHED"] = {"confidence": confidence, "explanation": explanation}
+        with log.together():
+            run = log.begin(
+                preparation.task, work_dir=preparation.work_dir,
+                metadata={**context.get("labels", {}), "skill": skill.name, "version": skill.version},
+            )  # fmt: skip
+            execution_id = self._ledger.start(
+                skill, task=run.task, run_id=run.id, inputs=preparation.inputs, confidence=confidence
+            )
+            books = Books(
+                execution_id=execution_id, run_id=run.id, log=log, progress=Progress(),
+                confidence=confidence, callbacks=callbacks, skill=skill, ledger=self._ledger,
+            )  # fmt: skip
+            news["SKILL_EXECUTION_START"] = books.beginning
+            books.note(news)
+        books.tell(news)
         return books
 
     def _resume(
@@ -222,6 +244,7 @@ class SkillExecutor:
             execution_id=execution.id, run_id=run.id, log=log, progress=progress,
             confidence=execution.confidence, callbacks=callbacks, skill=skill, ledger=self._ledger,
         )  # fmt: skip
+        books.announce({"SKILL_EXECUTION_START": books.beginning})
         preparation = replace(preparation, task=execution.task)
         return self._execute(preparation, books, callbacks, strict=strict, adapt=adapt)
 
@@ -235,7 +258,6 @@ class SkillExecutor:
         adapt: bool,
     ) -> ExecutionResult:
         skill, groups = preparation.skill, ProcessGroups()
-        books.announce("SKILL_EXECUTION_START", version=skill.version, run_id=books.run_id)
         tracker = SkillAdaptationTracker()
         try:
             with (
@@ -290,8 +312,9 @@ class SkillExecutor:
             books.log.files(folder.bring(plan.files), agent=None)
         if books.progress.values is not None:
             return folder, books.progress.reasons
-        self._checkpoints.prepared(books.execution_id, plan.values, preparation.reasons)
-        return folder, preparation.reasons
+        reasons = preparation.reasons
+        books.log.later(lambda: self._checkpoints.prepared(books.execution_id, plan.values, reasons))
+        return folder, reasons
 
     def _give_up(self, books: Books, tracker: SkillAdaptationTracker, error: Exception) -> None:
         """Close the books on an error that is not the skill's own."""
@@ -315,6 +338,7 @@ class SkillExecutor:
         )  # fmt: skip
         if success:
             self._remember(skill, books.log.clean(preparation.task))
+        self._ladder.after_execution(skill)
         return ExecutionResult(
             run_id=books.run_id, execution_id=books.execution_id, skill_used=skill.name,
             version=skill.version, confidence=books.confidence, success=success,

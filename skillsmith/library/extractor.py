@@ -6,7 +6,6 @@ then ``proven``. Code of an imported log is never run unasked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,20 +17,35 @@ from skillsmith.library import describe
 from skillsmith.library.align import TracedRun
 from skillsmith.library.assemble import merged, ordered, outputs, tool_nodes
 from skillsmith.library.calls import Said, calls_of, printed_in, said_in
-from skillsmith.library.codenodes import CodePart, code_part
+from skillsmith.library.code_columns import CodedRun, coded
+from skillsmith.library.code_families import attempted_code, code_families
+from skillsmith.library.code_family import code_family
+from skillsmith.library.code_generalises import generalises_code, reconstructs_code
+from skillsmith.library.code_tests import given_tests
+from skillsmith.library.codenodes import CodePart, code_part, files_before, read_run
 from skillsmith.library.dataflow import Flow, trace
 from skillsmith.library.document import to_document
 from skillsmith.library.families import attempted, families
 from skillsmith.library.family import family_skill
 from skillsmith.library.generalises import generalises, reconstructs_all
 from skillsmith.library.naming import VariableSet
-from skillsmith.library.perturbation import perturbed
-from skillsmith.library.proof import Recorded, reconstructs, replays
+from skillsmith.library.proof import Recorded, reconstructs
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.requirements import requirements
 from skillsmith.library.similarity import structure_digest
-from skillsmith.library.validation import NAME
-from skillsmith.models import FileSnapshot, Node, Proof, Reason, Run, Skill, Variable
+from skillsmith.library.skill_drafts import (
+    SkillDraft,
+    proven,
+    refuse_name,
+    refuse_unfit,
+    step_range,
+    with_better_words,
+)
+from skillsmith.models import AgentRunner, Event, Node, Proof, Reason, Run, Skill, Variable
 from skillsmith.runs import RunRepository
+
+WORDS = ("name", "description", "tags")
+"""What a user may say of a skill, and a model only where the user has not."""
 
 OWN_SOURCES = frozenset({"capture", "execution"})
 """Runs of this machine: their code ran here once already and may be replayed."""
@@ -55,19 +69,16 @@ class ExtractionReport:
         return tuple(reason for reason in self.skill.why if reason.decision == "left_out")
 
     @property
+    def proposed(self) -> tuple[Reason, ...]:
+        """What a model proposed: what was taken, and what was dropped with its reason."""
+        rules = ("model-proposed", "proposal-dropped")
+        return tuple(reason for reason in self.skill.why if reason.rule in rules)
+
+    @property
     def proof(self) -> Proof | None:
         """The proof that counts: the highest that passed, else the last."""
         passed = [proof for proof in self.skill.proofs if proof.passed]
         return next(reversed(passed or self.skill.proofs), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    skill: Skill
-    recorded: dict[str, Recorded]
-    files: tuple[FileSnapshot, ...]
-    unsound: tuple[str, ...]
-    proofs: tuple[Proof, ...] = ()
 
 
 class SkillExtractor:
@@ -111,11 +122,12 @@ class SkillExtractor:
         force: bool = False,
         replay: bool | None = None,
         allow_secrets: bool = False,
+        polish: AgentRunner | None = None,
     ) -> ExtractionReport:
         """Make a skill from a run, or from several of one family, prove it and store it.
 
         Args:
-            run_ids: Runs by id or unique prefix. Of several, those that failed give checks, never steps.
+            run_ids: Ids or unique prefixes. Of several runs, those that failed give checks, never steps.
             name: The skill's name; a known name gets a new version.
             steps: "all", or a range like "3-7".
             tags: Instead of those found.
@@ -124,6 +136,7 @@ class SkillExtractor:
             force: Store it although the library has one of the same structure.
             replay: Run its code for the proof; by default only code of runs captured here.
             allow_secrets: Keep it although something in it looks like a secret.
+            polish: Asks a model for better words; what does not pass the same proof is dropped.
 
         Raises:
             ExtractionError: The run failed, is not over, or did nothing that can be repeated; or several
@@ -131,26 +144,35 @@ class SkillExtractor:
             NearDuplicateError: The library has it already under another name.
             SecretFoundError: It holds what looks like a secret.
         """
-        runs = list({run.id: run for run in map(self._runs.get, run_ids)}.values())
-        _refuse_name(name)
-        chosen = _step_range(steps)
+        refuse_name(name)
+        runs, chosen = self._distinct(run_ids), step_range(steps)
         draft = self._single(runs[0], chosen) if len(runs) == 1 else self._family(runs, chosen)
         run = next(run for run in runs if run.id in draft.skill.source_run_ids)
         skill = replace(
-            draft.skill,
-            name=name or describe.skill_name(draft.skill.nodes, run.task),
-            description=description or draft.skill.description,
-            tags=tuple(tags) or draft.skill.tags,
-            source_steps=steps,
-            is_public=public,
-        )
+            draft.skill, name=name or describe.skill_name(draft.skill.nodes, run.task),
+            description=description or draft.skill.description, tags=tuple(tags) or draft.skill.tags,
+            source_steps=steps, is_public=public,
+        )  # fmt: skip
         duplicates = self._admit(skill, force=force, allow_secrets=allow_secrets)
         allowed = run.source in OWN_SOURCES if replay is None else replay
-        stored = self._skills.add(self._proven(draft, skill, replay=allowed))
-        return ExtractionReport(skill=stored, duplicates=duplicates)
+        made = proven(draft, _with_needs(skill, run), replay=allowed)
+        if polish is not None:
+            made = self._polished(draft, made, polish, said=(name, description, tags), replay=allowed)
+            self._admit(made, force=True, allow_secrets=allow_secrets)
+        return ExtractionReport(skill=self._skills.add(made), duplicates=duplicates)
 
-    def _single(self, run: Run, steps: range | None) -> _Draft:
-        _refuse_unfit(run)
+    def _polished(
+        self, draft: SkillDraft, skill: Skill, agents: AgentRunner, *, said: Sequence[Any], replay: bool
+    ) -> Skill:
+        fixed = [one for one, value in zip(WORDS, said, strict=True) if value]
+        taken = self._skills.exists
+        return with_better_words(draft, skill, agents, fixed=fixed, taken=taken, replay=replay)
+
+    def _distinct(self, run_ids: Sequence[str]) -> list[Run]:
+        return list({run.id: run for run in map(self._runs.get, run_ids)}.values())
+
+    def _single(self, run: Run, steps: range | None) -> SkillDraft:
+        refuse_unfit(run)
         return self._draft(run, steps)
 
     def _admit(self, skill: Skill, *, force: bool, allow_secrets: bool) -> tuple[dict[str, Any], ...]:
@@ -172,18 +194,33 @@ class SkillExtractor:
         Args:
             run_ids: Runs by id or unique prefix. One that succeeded and is like no other stands alone.
         """
-        runs = list({run.id: run for run in map(self._runs.get, run_ids)}.values())
+        runs = self._distinct(run_ids)
         traced = [self.traced(run) for run in runs if run.status != "running"]
         good = [one for one in traced if one.run.outcome == "success"]
+        bad = [one for one in traced if one.run.outcome == "failure"]
         plain = [one for one in good if not one.has_code and one.looks]
-        bad = [one for one in traced if one.run.outcome == "failure" and not one.has_code]
+        only_code = [one for one in good if one.has_code and not one.looks]
         found = [
-            ([one.run.id for one in family.runs], [one.run.id for one in bad if attempted(one, family)])
+            (
+                [one.run.id for one in family.runs],
+                [one.run.id for one in bad if not one.has_code and attempted(one, family)],
+            )
             for family in families(plain)
         ]
-        return found + [([one.run.id], []) for one in good if one not in plain]
+        found += self._code_families(only_code, bad)
+        taken = {run for group, _ in found for run in group}
+        return found + [([one.run.id], []) for one in good if one.run.id not in taken]
 
-    def _family(self, runs: Sequence[Run], steps: range | None) -> _Draft:
+    def _code_families(
+        self, good: Sequence[TracedRun], bad: Sequence[TracedRun]
+    ) -> list[tuple[list[str], list[str]]]:
+        failed = [self.coded(one) for one in bad if one.has_code]
+        return [
+            ([one.run.id for one in group], [one.run.id for one in failed if attempted_code(one, group)])
+            for group in code_families([self.coded(one) for one in good])
+        ]
+
+    def _family(self, runs: Sequence[Run], steps: range | None) -> SkillDraft:
         if not runs:
             raise UsageError("no run is named", hint="`skillsmith runs` lists them")
         if steps is not None:
@@ -193,12 +230,9 @@ class SkillExtractor:
         if not good:
             raise ExtractionError("none of the runs succeeded; skills come from successful runs")
         for one in good:
-            _refuse_unfit(one.run)
-            if one.has_code:
-                raise ExtractionError(
-                    f"run {one.run.id[:13]} ran code; several runs are lined up by their tool calls only",
-                    hint="make the skill from that run alone",
-                )
+            refuse_unfit(one.run)
+        if any(one.has_code for one in good):
+            return self._code_family(good, failed)
         skill = family_skill(good, failed)
         proofs = [reconstructs_all(skill, good)]
         if not proofs[0].passed:
@@ -207,7 +241,33 @@ class SkillExtractor:
             )
         if len(good) > 1:
             proofs.append(generalises(good, failed))
-        return _Draft(skill, {}, (), (), tuple(proofs))
+        return SkillDraft(skill, {}, (), (), tuple(proofs), traced=tuple(good))
+
+    def _code_family(self, good: Sequence[TracedRun], failed: Sequence[TracedRun]) -> SkillDraft:
+        for one in good:
+            if one.looks or not one.has_code:
+                what = "calls tools beside its code" if one.has_code else "calls tools, others ran code"
+                raise ExtractionError(
+                    f"run {one.run.id[:13]} {what}; runs are lined up by their calls or by their code",
+                    hint="make the skill from that run alone",
+                )
+        runs, bad = [self.coded(one) for one in good], [self.coded(one) for one in failed if one.has_code]
+        family = code_family(runs, bad)
+        problems = (*family.part.unsound, *reconstructs_code(family, family.skill).failures)
+        if problems:
+            raise ExtractionError(
+                f"the runs cannot be made one skill: {problems[0]}", hint="leave that run out"
+            )
+        proofs = (generalises_code(runs, bad),) if len(runs) > 1 else ()
+        return SkillDraft(family.skill, {}, (), (), proofs, family)
+
+    def coded(self, traced: TracedRun) -> CodedRun:
+        """Return a run with its code read."""
+        run = traced.run
+        versions = self._files.versions(self._runs.key(run.id))
+        events = list(self._runs.events(run.id))
+        read = read_run(events, traced.words, run=run, versions=versions)
+        return coded(run, read, files_before(versions, self._files), calls=len(traced.looks))
 
     def traced(self, run: Run) -> TracedRun:
         """Return a run with the data flow of its tool calls."""
@@ -217,9 +277,28 @@ class SkillExtractor:
         has_code = any(event.kind == "code" for event in events)
         return TracedRun(run=run, calls=tuple(calls), words=tuple(words), flow=flow, has_code=has_code)
 
-    def _draft(self, run: Run, steps: range | None) -> _Draft:
+    def _draft(self, run: Run, steps: range | None) -> SkillDraft:
         everything = list(self._runs.events(run.id))
         events = [event for event in everything if steps is None or event.step in steps]
+        return self._drafted(run, everything, events)
+
+    def part(self, run: Run, seen: Sequence[Event], *, events: Sequence[Event]) -> Skill:
+        """Return the skill of a part of a run that may still go on, a draft with its proof; it is not stored.
+
+        Args:
+            run: The run.
+            seen: What is known of it: the part and what came before.
+            events: The part.
+
+        Raises:
+            ExtractionError: The part did nothing that can be repeated.
+        """
+        draft = self._drafted(run, seen, events)
+        name = describe.skill_name(draft.skill.nodes, run.task)
+        proof = reconstructs(draft.skill, draft.recorded, known=draft.unsound)
+        return replace(draft.skill, name=name, proofs=(proof,), state="draft")
+
+    def _drafted(self, run: Run, everything: Sequence[Event], events: Sequence[Event]) -> SkillDraft:
         words = said_in(run.task, everything)
         variables = VariableSet.empty()
         chosen = {event.seq for event in events}
@@ -239,7 +318,7 @@ class SkillExtractor:
         nodes = list(ordered(nodes, code.edges))
         recorded = {**_recorded(flow), **code.recorded}
         skill = self._skill(run, nodes, flow, code, recorded, words)
-        return _Draft(skill, recorded, code.files, code.unsound)
+        return SkillDraft(skill, recorded, code.files, code.unsound, tests=given_tests(run.metadata))
 
     def _skill(
         self,
@@ -268,19 +347,6 @@ class SkillExtractor:
             source_run_ids=(run.id,), artifacts=code.artifacts, why=(*flow.reasons, *code.reasons),
         )  # fmt: skip
 
-    def _proven(self, draft: _Draft, skill: Skill, *, replay: bool) -> Skill:
-        if draft.proofs:  # of a family; what does not generalise still does what its own runs did
-            return replace(skill, proofs=draft.proofs, state="proven")
-        proofs = [reconstructs(skill, draft.recorded, known=draft.unsound)]
-        has_code = any(node.kind == "code" for node in skill.nodes)
-        if has_code and replay and proofs[0].passed:
-            proofs.append(replays(skill, draft.recorded, draft.files))
-        complete = all(proof.passed for proof in proofs) and (len(proofs) > 1 or not has_code)
-        further = perturbed(skill, draft.files) if len(proofs) > 1 and complete else None
-        if further is not None and further.compared:  # a refused value proves nothing
-            proofs.append(further)
-        return replace(skill, proofs=tuple(proofs), state="proven" if complete else "draft")
-
     def _duplicates(self, skill: Skill) -> tuple[dict[str, Any], ...]:
         found = self._skills.with_structure(structure_digest(skill))
         return tuple(
@@ -290,30 +356,12 @@ class SkillExtractor:
         )
 
 
-def _refuse_name(name: str | None) -> None:
-    if name is not None and not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no skill name", hint="use lower-case letters, digits, - and _")
-
-
-def _refuse_unfit(run: Run) -> None:
-    short = run.id[:13]
-    if run.outcome == "failure":
-        raise ExtractionError(
-            f"run {short} failed ({run.outcome_reason or 'no reason given'});"
-            " skills come from successful runs",
-            hint=f"if it did succeed, say so with `skillsmith mark {short} --outcome success`",
-        )
-    if run.status == "running":
-        raise ExtractionError(f"run {short} is still running", hint="wait until it has ended")
-
-
-def _step_range(steps: str) -> range | None:
-    if steps == "all":
-        return None
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?", steps)
-    if not found or int(found[2] or found[1]) < int(found[1]):
-        raise UsageError(f"steps {steps!r} is no range", hint='use "all", "4" or "3-7"')
-    return range(int(found[1]), int(found[2] or found[1]) + 1)
+def _with_needs(skill: Skill, run: Run) -> Skill:
+    """Note what a skill's code needs; versions only where its run was captured on this machine."""
+    if not any(node.kind == "code" for node in skill.nodes):
+        return skill
+    needed = requirements(skill, here=run.source in OWN_SOURCES)
+    return replace(skill, context_requirements={**skill.context_requirements, **needed})
 
 
 def _source_tasks(words: Sequence[Said]) -> tuple[str, ...]:

@@ -69,9 +69,14 @@ def _alike(runs: Sequence[TracedRun]) -> list[list[TracedRun]]:
 
 def likeness(one: TracedRun, other: TracedRun) -> float:
     """Return the cosine of the words of two runs' tasks, 0 to 1."""
-    if one.task == other.task:
+    return words_likeness(one.task, other.task)
+
+
+def words_likeness(one: str, other: str) -> float:
+    """Return the cosine of the words of two tasks, 0 to 1."""
+    if one == other:
         return 1.0
-    first, second = _words(one.task), _words(other.task)
+    first, second = _words(one), _words(other)
     norm = sqrt(sum(n * n for n in first.values()) * sum(n * n for n in second.values()))
     return sum(count * second[word] for word, count in first.items()) / norm if norm else 0.0
 

@@ -101,7 +101,7 @@ class FamilyInputs:
 
     def _variable(self, one: FamilyInput) -> Variable:
         kinds = {type_of(one.name, value) for value in one.values if value is not None}
-        kind = _common_type(kinds)
+        kind = common_type(kinds)
         everywhere = one.present == len(one.values)
         optional = one.differs and (kind == "boolean" or [] in one.values)
         nothing: Json = False if kind == "boolean" else [] if optional else None
@@ -113,7 +113,8 @@ class FamilyInputs:
         )  # fmt: skip
 
 
-def _common_type(kinds: set[VariableType]) -> VariableType:
+def common_type(kinds: set[VariableType]) -> VariableType:
+    """Return the type that values of these types have in common."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "number" if kinds <= {"integer", "number"} else "string"

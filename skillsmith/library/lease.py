@@ -14,6 +14,10 @@ from pathlib import Path
 from skillsmith.errors import ExecutionError
 
 
+class StillRunningError(ExecutionError):
+    """An execution is running in another place."""
+
+
 @contextmanager
 def lease(database: str, execution_id: str) -> Iterator[None]:
     """Hold an execution while it runs.
@@ -23,7 +27,7 @@ def lease(database: str, execution_id: str) -> Iterator[None]:
         execution_id: Its whole id.
 
     Raises:
-        ExecutionError: It is running already.
+        StillRunningError: It is running already.
     """
     if database == ":memory:":
         yield
@@ -35,7 +39,7 @@ def lease(database: str, execution_id: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise ExecutionError(
+        raise StillRunningError(
             f"execution {execution_id[:13]} is still running", hint="wait for it to end, or stop it first"
         ) from error
     try:

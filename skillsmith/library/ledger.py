@@ -92,6 +92,7 @@ class ExecutionLedger:
     def __init__(self, db: Database, *, clean: Callable[[Json], Json] | None = None) -> None:
         self._db = db
         self._clean = clean or _as_it_is
+        self._keys: dict[str, int] = {}
 
     def start(
         self,
@@ -112,12 +113,13 @@ class ExecutionLedger:
             confidence: The matcher's, when it chose the skill.
         """
         execution_id = new_id()
-        self._db.execute(_START, {
+        cursor = self._db.execute(_START, {
             "id": execution_id, "skill_id": skill.id, "name": skill.name, "version": skill.version,
             "run_id": run_id, "task": storable(self._clean(task)), "confidence": confidence,
             "started_at": time.time(),
             "inputs": self._dump(dict(inputs)), "context_diff": self._dump(context_diff(skill, inputs)),
         })  # fmt: skip
+        self._keys = {execution_id: int(cursor.lastrowid)}  # of one at a time: it is asked for at every node
         return execution_id
 
     def _dump(self, value: Json) -> str:
@@ -130,13 +132,9 @@ class ExecutionLedger:
                 "INSERT INTO checkpoints (execution, ordinal, node, at, state)"
                 " SELECT :pk, coalesce(max(ordinal), 0) + 1, :node, :at, :state FROM checkpoints"
                 " WHERE execution = :pk",
-                {
-                    "pk": self._key(execution_id),
-                    "node": node,
-                    "at": time.time(),
-                    "state": self._dump(dict(state)),
-                },
-            )
+                {"pk": self._key(execution_id), "node": node, "at": time.time(),
+                 "state": self._dump(dict(state))},
+            )  # fmt: skip
 
     def checkpoints(self, execution_id: str) -> Checkpoints:
         """Return ordinal, node and state of an execution's checkpoints, in order."""
@@ -163,7 +161,7 @@ class ExecutionLedger:
             UsageError: It has already succeeded.
         """
         with self._db.transaction():
-            row = self._row(execution_id)
+            row = self._by_key(self._key(execution_id))
             if row["success"] == 1:
                 raise UsageError(f"execution {row['id']} has already succeeded")
             now = time.time()
@@ -172,7 +170,7 @@ class ExecutionLedger:
                 "success": int(success), "error": storable(self._clean(error)),
                 "outputs": self._dump(dict(outputs)), "artifacts": self._dump(list(artifacts)),
             })  # fmt: skip
-        return self.get(row["id"])
+        return self._execution(self._by_key(row["pk"]))
 
     def _close(self, pk: int, adaptations: Sequence[Adaptation], columns: Mapping[str, Any]) -> None:
         reasons = dict.fromkeys(adaptation.reason for adaptation in adaptations if adaptation.reason)
@@ -239,8 +237,12 @@ class ExecutionLedger:
         """
         return self._execution(self._row(execution_id))
 
+    def _by_key(self, pk: int) -> Row:
+        return self._db.all("SELECT * FROM executions WHERE pk = ?", (pk,))[0]
+
     def _key(self, execution_id: str) -> int:
-        return int(self._row(execution_id)["pk"])
+        known = self._keys.get(execution_id)
+        return int(self._row(execution_id)["pk"]) if known is None else known
 
     def _row(self, execution_id: str) -> Row:
         prefix = execution_id.strip().lower()

@@ -109,6 +109,17 @@ def _paths(task: str, variable: Variable, folder: Path) -> Iterator[Mention]:
         yield Mention(start=start, end=end, value=text, strength=exists + alike, note=note)
 
 
+def files_named(task: str, *, folder: Path) -> tuple[bool, ...]:
+    """Return which of the texts in a task that could be paths are there: all that reading asks the disk."""
+    return tuple(os.path.exists(folder / text) for text in _paths_in(task))  # noqa: PTH110  (as above)
+
+
+@lru_cache(maxsize=32)
+def _paths_in(task: str) -> tuple[str, ...]:
+    found = (*quotes_in(task), *_matches(_PATH, task), *_matches(_FOLDER, task))
+    return tuple(dict.fromkeys(text for _, _, text in found))
+
+
 @lru_cache(maxsize=32)
 def _addresses(task: str) -> tuple[tuple[int, int], ...]:
     """Return where URLs and e-mail addresses stand: what is inside them is nothing else."""

@@ -6,6 +6,7 @@ and touches nothing shared but the work folder.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -203,7 +204,8 @@ class NodeRunner:
         assert tools is not None
 
         def do() -> Attempt:
-            result = normalise_result(to_plain(tools.call(node.tool or "", arguments)))
+            given = copy.deepcopy(dict(arguments))  # a tool may change what it is given
+            result = normalise_result(to_plain(tools.call(node.tool or "", given)))
             return Attempt(result=result, error=failure_in(result) or shape_problem(node, result))
 
         return Job(stop=stop, key=key or stop.key, arguments=arguments, do=_limited(do, node.timeout_seconds))

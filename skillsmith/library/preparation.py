@@ -15,6 +15,7 @@ from skillsmith.library.binder import BoundValue
 from skillsmith.library.graph import Graph, Stop, build_graph
 from skillsmith.library.inputs import accept, as_setting, find_variable, missing_inputs, require_inputs
 from skillsmith.library.reading import Reading, read_task
+from skillsmith.library.requirements import refuse_missing
 from skillsmith.library.sandbox import check_language
 from skillsmith.library.skill_reader import SkillReader
 from skillsmith.library.tools import CheckedTools
@@ -195,12 +196,14 @@ def require_means(graph: Graph, means: Means) -> None:
     """Make sure that everything the nodes need to run is there.
 
     Raises:
-        ExecutionError: A tool, language, agent or person is not; names it.
+        ExecutionError: A tool, language, package, program, agent or person is not; names it.
     """
     for stop in graph.work():
         problem = _problem(stop, means)
         if problem is not None:
             raise problem
+    for skill in graph.skills.values():
+        refuse_missing(skill)
 
 
 def _problem(stop: Stop, means: Means) -> ExecutionError | None:

@@ -18,6 +18,9 @@ from tempfile import TemporaryDirectory
 from skillsmith.errors import SkillsmithError
 from skillsmith.ids import digest_of
 from skillsmith.library.bindings import resolve
+from skillsmith.library.code_tests import GivenTests
+from skillsmith.library.conditions import Surroundings, holds
+from skillsmith.library.languages import is_python
 from skillsmith.library.results import as_exact
 from skillsmith.library.sandbox import run_code
 from skillsmith.library.templates import render, verify_template
@@ -126,13 +129,20 @@ def _short(value: Json) -> str:
     return as_exact(value).decode()[:MAX_SHOWN]
 
 
-def replays(skill: Skill, recorded: Mapping[str, Recorded], files: Iterable[FileSnapshot]) -> Proof:
+def replays(
+    skill: Skill,
+    recorded: Mapping[str, Recorded],
+    files: Iterable[FileSnapshot],
+    *,
+    tests: GivenTests | None = None,
+) -> Proof:
     """Prove that the skill's code, run for real, does what it did in the source run.
 
     Args:
         skill: Only its code nodes are run.
         recorded: What the run did, by node id.
         files: What lay in the work folder before the run.
+        tests: What its program must pass, when they came with the run.
     """
     began = time.time()
     files = tuple(files)
@@ -140,6 +150,10 @@ def replays(skill: Skill, recorded: Mapping[str, Recorded], files: Iterable[File
     failures, compared = _compare(skill, recorded, first)
     failures = [problem, *failures] if problem else failures
     detail: dict[str, Json] = {"seconds": {node: one.seconds for node, one in first.items()}}
+    if tests is not None and not failures:
+        wrong = _untested(skill, files, tests)
+        failures, compared = [*failures, *([wrong] if wrong else [])], compared + 1
+        detail["tests"] = "failed" if wrong else "passed"
     if any("differs" in failure for failure in failures):
         unstable = sorted(_unstable(first, replayed(skill, files)[0]))
         detail["nondeterministic"] = unstable
@@ -182,7 +196,7 @@ def replayed(skill: Skill, files: Sequence[FileSnapshot]) -> tuple[dict[str, Rep
             root = Path(folder)
             _put(files, root)
             for node in skill.nodes:
-                if node.kind == "code" and node.template is not None:
+                if node.kind == "code" and node.template is not None and _is_asked(node, skill):
                     where = node.id
                     done[node.id] = _replay_node(node, node.template, defaults_of(skill), root)
                     if done[node.id].exit_code != 0:
@@ -192,6 +206,31 @@ def replayed(skill: Skill, files: Sequence[FileSnapshot]) -> tuple[dict[str, Rep
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         return done, f"{where}: {error}"
     return done, None
+
+
+def _untested(skill: Skill, files: Sequence[FileSnapshot], tests: GivenTests) -> str | None:
+    """Return why the program, all Python nodes together, does not pass the tests given with the run."""
+    values = defaults_of(skill)
+    chosen = [node for node in skill.nodes if node.kind == "code" and is_python(node.language or "python")]
+    try:
+        parts = [
+            render(node.template, template_values(node, values, {}), language=node.language)
+            for node in chosen
+            if node.template is not None
+        ]
+        with TemporaryDirectory(prefix="skillsmith-tests-", ignore_cleanup_errors=True) as folder:
+            _put(files, Path(folder))
+            problem = tests.problem_of("\n\n".join(parts), folder=Path(folder))
+    except SkillsmithError as error:
+        problem = error.message
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        problem = str(error)
+    return f"{chosen[-1].id if chosen else 'the skill'}: {problem}" if problem else None
+
+
+def _is_asked(node: Node, skill: Skill) -> bool:
+    """Whether a node's condition, if it has one, holds with the inputs' defaults."""
+    return node.condition is None or holds(node.condition, Surroundings(inputs=defaults_of(skill)))
 
 
 def _put(files: Iterable[FileSnapshot], root: Path) -> None:

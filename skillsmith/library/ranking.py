@@ -214,7 +214,9 @@ class Ranker:
         found = {*include, *islice(words, BEST_IN_WORDS)}
         wholes: dict[int, float] = {}
         if task.vector is not None:
-            wholes = self._vectors.nearest(task.vector, limit=NEIGHBOURS, among=among)
+            wholes = self._vectors.nearest(
+                task.vector, limit=NEIGHBOURS, among=among, skills=task.question.skills
+            )
             wholes |= self._vectors.wholes(task.vector, [pk for pk in found if pk not in wholes])
         by_meaning, by_words = task.weights.semantic, task.weights.words
         rough = {pk: _Rough(wholes.get(pk, 0.0), words.get(pk, 0.0)) for pk in found.union(wholes)}

@@ -7,6 +7,7 @@ another thing than was asked for: such an input is missing, as a required one wi
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -26,7 +27,7 @@ from skillsmith.library.anchors import (
 )
 from skillsmith.library.binder import BoundValue, explain_binding, recorded_values
 from skillsmith.library.effects import name_words
-from skillsmith.library.mentions import Mention, is_year, look_of, mentions
+from skillsmith.library.mentions import Mention, files_named, is_year, look_of, mentions
 from skillsmith.library.one_sided import CLOSING_WORDS, slots_beside
 from skillsmith.library.wording import without_places
 from skillsmith.models import Skill, Variable
@@ -40,6 +41,10 @@ _INTRODUCING = frozenset("about on regarding concerning called named titled sayi
 _WHERE = frozenset("in to from at near".split())
 _SET_PHRASES = frozenset("total advance full general particular addition words order case time cash".split())
 _NO_NAME = frozenset("name text value number column file item items id type new data".split())
+REMEMBERED = 64
+"""Readings that are kept: a task is read to match, again to show what would run, and again to run it."""
+
+_READ: dict[tuple[str, str, date, tuple[bool, ...]], Reading] = {}
 _PLACED = frozenset({"string", "enum", "list"})
 
 
@@ -73,6 +78,17 @@ def read_task(task: str, skill: Skill, *, today: date | None = None, folder: Pat
     if recorded:
         return Reading(bound=recorded)
     today, folder = today or datetime.now(UTC).astimezone().date(), folder or Path()
+    if not skill.id:
+        return _read(task, skill, today, folder)
+    key = (skill.id, task, today, files_named(task, folder=folder))
+    if key not in _READ:
+        while len(_READ) >= REMEMBERED:
+            _READ.pop(next(iter(_READ)), None)
+        _READ[key] = _read(task, skill, today, folder)
+    return copy.deepcopy(_READ[key])  # its values go to tools, which may change them
+
+
+def _read(task: str, skill: Skill, today: date, folder: Path) -> Reading:
     bound = explain_binding(task, skill, today=today, folder=folder)
     return _Reader(task.strip(), skill, bound, today=today, folder=folder).run()
 

@@ -1,12 +1,12 @@
 """The skill library: immutable versions, a pointer to the current one, search and lists.
 
 A version never changes once it is stored; what may be added to it is evidence (proofs, tasks it served) and
-its state. One transaction stores a version with its artifacts, tags, proofs and full-text row.
+its state. One transaction stores a version with its artifacts, tags, proofs, full-text row and the line of
+its history.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, get_args
 
+from skillsmith.db import Database
 from skillsmith.errors import RefusedError, UntrustedError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
 from skillsmith.library import skill_rows
 from skillsmith.library.clearance import Clearance
 from skillsmith.library.document import Document, to_document
+from skillsmith.library.history import CREATED, CURRENT, DELETED, STATE, SkillHistory, user_name
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.seal import render
 from skillsmith.library.skill_reader import SkillReader
@@ -67,6 +69,10 @@ class SkillRepository(SkillReader):
         db: The connection.
     """
 
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self._history = SkillHistory(db)
+
     def add(self, skill: Skill, *, make_current: bool = True, keep_version: bool = False) -> Skill:
         """Store a skill as the next version of its name, and return it with id, version and time.
 
@@ -80,14 +86,14 @@ class SkillRepository(SkillReader):
             InvalidSkillFileError: It holds what JSON cannot.
         """
         with self._db.transaction():
-            highest = self._highest(skill.name)
+            highest = max(self._highest(skill.name), self._history.highest(skill.name))
             if not (keep_version and skill.version > highest):
                 skill = replace(skill, version=highest + 1)
             _refuse_unsound(skill)
             document = to_document(skill)
             render(document)  # refuses what could never be exported
             skill = replace(skill, id=new_id(), created_at=time.time())
-            return self._store(skill, document, make_current=make_current or highest == 0)
+            return self._store(skill, document, make_current=make_current)
 
     def add_imported(
         self,
@@ -109,13 +115,26 @@ class SkillRepository(SkillReader):
         """
         skill = replace(skill, version=version, state=state, id=new_id(), created_at=time.time())
         with self._db.transaction():
-            return self._store(skill, document | {"version": version}, make_current=make_current)
+            return self._store(
+                skill, document | {"version": version}, make_current=make_current, reason="imported"
+            )
 
-    def _store(self, skill: Skill, document: Document, *, make_current: bool) -> Skill:
+    def _store(self, skill: Skill, document: Document, *, make_current: bool, reason: str = "") -> Skill:
+        before = self._pointer(skill.name)
+        leads = make_current or before is None
         version = self._insert(skill, document)
-        if make_current:
+        if leads:
             self._point(skill.name, skill.version, version, document)
+        self._history.add(
+            skill.name, CREATED, version=skill.version, from_version=before, reason=skill.reason or reason,
+            detail={"state": skill.state, "current": leads},
+        )  # fmt: skip
         return skill
+
+    def _pointer(self, name: str) -> int | None:
+        """Return the number of the current version, or None when there is no skill of this name."""
+        number = self._db.scalar("SELECT current_version FROM skills WHERE name = ?", (name,))
+        return None if number is None else int(number)
 
     def _highest(self, name: str) -> int:
         sql = "SELECT max(v.version) FROM skill_versions v JOIN skills s ON s.pk = v.skill WHERE s.name = ?"
@@ -125,7 +144,7 @@ class SkillRepository(SkillReader):
         self._db.execute(
             "INSERT OR IGNORE INTO skills (name, current_version, created_at, created_by_user)"
             " VALUES (?, ?, ?, ?)",
-            (skill.name, skill.version, skill.created_at, _user()),
+            (skill.name, skill.version, skill.created_at, user_name()),
         )
         columns = skill_rows.version_columns(skill, document)
         columns["skill"] = self._db.scalar("SELECT pk FROM skills WHERE name = ?", (skill.name,))
@@ -162,11 +181,22 @@ class SkillRepository(SkillReader):
         """Return a context in which several changes are made together or not at all."""
         return self._db.transaction()
 
-    def set_current(self, ref: str) -> Skill:
-        """Make a version the current one of its name, and return it."""
+    def set_current(self, ref: str, *, reason: str = "", action: str = CURRENT) -> Skill:
+        """Make a version the current one of its name, and return it.
+
+        Args:
+            ref: ``NAME@VERSION`` or an id.
+            reason: Why, for the history; the version that is current already leaves nothing there.
+            action: What the history calls it: ``current`` or ``rolled_back``.
+        """
         with self._db.transaction():
             row = self._find(ref)
+            before = self._pointer(row["name"])
             self._point(row["name"], row["version"], row["pk"], self._document(row))
+            if before != row["version"]:
+                self._history.add(
+                    row["name"], action, version=row["version"], from_version=before, reason=reason
+                )
         return self._skill(row)
 
     def reindex(self) -> int:
@@ -178,8 +208,13 @@ class SkillRepository(SkillReader):
                 self._db.execute(_ADD_TEXT, (pk, *search_columns(self._document(self._row(pk)))))
         return len(current)
 
-    def set_state(self, ref: str, state: SkillState) -> Skill:
+    def set_state(self, ref: str, state: SkillState, *, reason: str = "") -> Skill:
         """Set a version's state, and return it.
+
+        Args:
+            ref: ``NAME``, ``NAME@VERSION`` or an id.
+            state: The new one.
+            reason: Why, for the history.
 
         Raises:
             UntrustedError: It is in quarantine, which only trust or retirement ends; or retired, from where
@@ -193,6 +228,11 @@ class SkillRepository(SkillReader):
             row = self._find(ref)
             _refuse_shortcut(f"{row['name']}@{row['version']}", row["state"], state)
             self._db.execute("UPDATE skill_versions SET state = ? WHERE pk = ?", (state, row["pk"]))
+            if state != row["state"]:
+                self._history.add(
+                    row["name"], STATE, version=row["version"], from_version=row["current_version"],
+                    reason=reason, detail={"from": row["state"], "to": state},
+                )  # fmt: skip
         return self.by_pk(row["pk"])
 
     def add_proof(self, ref: str, proof: Proof) -> None:
@@ -217,10 +257,14 @@ class SkillRepository(SkillReader):
                 document = self._document(row) | {"examples": kept}
                 self._point(row["name"], row["version"], row["pk"], document)
 
-    def delete(self, ref: str) -> tuple[str, ...]:
+    def delete(self, ref: str, *, reason: str = "") -> tuple[str, ...]:
         """Delete a skill, or with ``NAME@VERSION`` or an id one version, and return what went.
 
-        Its executions stay in the history.
+        Its executions and its history stay.
+
+        Args:
+            ref: What to delete.
+            reason: Why, for the history.
 
         Raises:
             RefusedError: Another skill calls it.
@@ -234,6 +278,11 @@ class SkillRepository(SkillReader):
             self._refuse_in_use(row["name"], names if left else (*names, row["name"]))
             if row["current_version"] in gone:
                 self._db.execute(_DELETE_TEXT, (row["name"],))
+            for number in gone:
+                self._history.add(
+                    row["name"], DELETED, version=number, from_version=row["current_version"], reason=reason,
+                    detail={"state": self.state(f"{row['name']}@{number}")},
+                )  # fmt: skip
             self._db.executemany(
                 "DELETE FROM skill_versions WHERE skill = ? AND version = ?",
                 [(row["skill"], number) for number in gone],
@@ -241,7 +290,8 @@ class SkillRepository(SkillReader):
             if not left:
                 self._db.execute("DELETE FROM skills WHERE pk = ?", (row["skill"],))
             elif row["current_version"] in gone:
-                self.set_current(f"{row['name']}@{self._best_of(row['skill'])}")
+                lost = f"version {row['current_version']} was deleted"
+                self.set_current(f"{row['name']}@{self._best_of(row['skill'])}", reason=lost)
         return names
 
     def _refuse_in_use(self, name: str, references: Sequence[str]) -> None:
@@ -345,7 +395,3 @@ def _refuse_shortcut(ref: str, old: SkillState, new: SkillState) -> None:
             f"skill {ref} is retired and cannot become {new} at once",
             hint=f"make it quarantined and look at it, then `skillsmith trust {ref}`",
         )
-
-
-def _user() -> str | None:
-    return os.environ.get("USER") or os.environ.get("USERNAME")

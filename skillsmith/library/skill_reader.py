@@ -24,6 +24,10 @@ Names: TypeAlias = list[str]
 Numbers: TypeAlias = list[int]
 Pairs: TypeAlias = list[tuple[str, int]]
 Scores: TypeAlias = list[tuple[int, float]]
+Rows: TypeAlias = list[Row]
+
+REMEMBERED = 32
+"""Built skills that are kept: one that is matched is then shown, run and added to."""
 
 _JOINED = "FROM skill_versions v JOIN skills s ON s.pk = v.skill"
 _VERSION = f"SELECT v.*, s.name, s.current_version {_JOINED}"
@@ -49,6 +53,7 @@ class SkillReader:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._blobs = BlobStore(db)
+        self._built: dict[int, tuple[Rows, Skill]] = {}
 
     def _find(self, ref: str) -> Row:
         """Return the row of ``NAME`` (its current version), ``NAME@VERSION`` or a version's id."""
@@ -96,18 +101,33 @@ class SkillReader:
         return document | {"digest": digest_of_document(document)}
 
     def _skill(self, row: Row) -> Skill:
-        return skill_rows.skill_of(row, self._artifacts(row["pk"]), self._proofs(row["pk"]))
+        """Build a skill, or give back the one that was built of the very same rows."""
+        artifacts, proofs = self._rows("skill_artifacts", row["pk"]), self._rows("proofs", row["pk"])
+        rows = [tuple(one) for one in (row, *artifacts, *proofs)]
+        built = self._built.get(row["pk"])
+        if built is not None and built[0] == rows:
+            return built[1]
+        skill = skill_rows.skill_of(
+            row, tuple(skill_rows.artifact_of(one, self._blobs.get) for one in artifacts),
+            tuple(map(skill_rows.proof_of, proofs)),
+        )  # fmt: skip
+        while len(self._built) >= REMEMBERED:
+            del self._built[next(iter(self._built))]
+        self._built[row["pk"]] = rows, skill
+        return skill
 
     def _document(self, row: Row) -> Document:
         return skill_rows.document_of(row, self._artifacts(row["pk"]), self._proofs(row["pk"]))
 
+    def _rows(self, table: str, version: int) -> Rows:
+        return self._db.all(f"SELECT * FROM {table} WHERE skill_version = ? ORDER BY id", (version,))  # noqa: S608  (two fixed names)
+
     def _artifacts(self, version: int) -> tuple[SkillArtifact, ...]:
-        rows = self._db.all("SELECT * FROM skill_artifacts WHERE skill_version = ? ORDER BY id", (version,))
+        rows = self._rows("skill_artifacts", version)
         return tuple(skill_rows.artifact_of(row, self._blobs.get) for row in rows)
 
     def _proofs(self, version: int) -> tuple[Proof, ...]:
-        rows = self._db.all("SELECT * FROM proofs WHERE skill_version = ? ORDER BY id", (version,))
-        return tuple(map(skill_rows.proof_of, rows))
+        return tuple(map(skill_rows.proof_of, self._rows("proofs", version)))
 
     def version_pk(self, ref: str) -> int:
         """Return a version's primary key."""

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from skillsmith.errors import UsageError
 from skillsmith.library.code_encodings import decode, encode, with_spelling
 from skillsmith.library.code_literals import Literal, cut_problem, python_literals
-from skillsmith.library.code_shell import shell_literals, shell_words
-from skillsmith.library.code_source import parse_python, require_python
+from skillsmith.library.code_shell import shell_literals
+from skillsmith.library.code_source import require_python
+from skillsmith.library.firm_parts import FirmParts
 from skillsmith.library.languages import is_python, is_shell
 from skillsmith.models import Json, Slot, Template
 
@@ -28,7 +29,6 @@ __all__ = [
     "place_encoding", "python_literals", "render", "shell_literals", "split_template", "verify_template",
 ]  # fmt: skip
 
-_FIRM = (ast.stmt, ast.Name, ast.Call, ast.Attribute, ast.FormattedValue, ast.Lambda)
 _NOT_IN_NAMES = re.compile(r"\W+", re.ASCII)
 
 
@@ -281,13 +281,19 @@ def render(template: Template, values: Mapping[str, Json], *, language: str | No
     Raises:
         UsageError: When a value is missing or cannot be written at its place.
     """
+    return _rendered(template, values, language=language)[0]
+
+
+def _rendered(
+    template: Template, values: Mapping[str, Json], *, language: str | None
+) -> tuple[str, ast.Module | None]:
     missing = sorted({slot.variable for slot in template.slots} - set(values))
     if missing:
         raise UsageError(f"the template needs a value for {', '.join(missing)}", hint="give all its inputs")
     text = fill(template, values)
     if template.slots and is_python(language):
-        require_python(text, subject="the template with these values")
-    return text
+        return text, require_python(text, subject="the template with these values")
+    return text, None
 
 
 def fill(template: Template, values: Mapping[str, Json]) -> str:
@@ -296,14 +302,18 @@ def fill(template: Template, values: Mapping[str, Json]) -> str:
     Raises:
         UsageError: When a value cannot be written at its place.
     """
-    written = [
+    written = _written(template, values)
+    pieces = split_template(template)
+    return "".join(part for pair in zip(pieces, [*written, ""], strict=True) for part in pair)
+
+
+def _written(template: Template, values: Mapping[str, Json]) -> list[str]:
+    return [
         encode(values[slot.variable], slot.encoding, variable=slot.variable)
         if slot.variable in values
         else f"{{{slot.variable}}}"
         for slot in template.slots
     ]
-    pieces = split_template(template)
-    return "".join(part for pair in zip(pieces, [*written, ""], strict=True) for part in pair)
 
 
 def verify_template(
@@ -321,13 +331,14 @@ def verify_template(
         What is wrong, a sentence each; empty when all is well.
     """
     try:
-        rendered = render(template, defaults, language=language)
+        rendered, tree = _rendered(template, defaults, language=language)
     except UsageError as error:
         return [f"the defaults cannot be rendered: {error.message}"]
     problems = [] if rendered == original else ["the defaults do not render back to the source"]
+    firm = FirmParts(split_template(template), _written(template, defaults), language=language, tree=tree)
     for name in dict.fromkeys(slot.variable for slot in template.slots):
         for other in _other_values(defaults[name]):
-            problems += _change_problem(template, {**defaults, name: other}, original, language=language)
+            problems += _change_problem(template, {**defaults, name: other}, firm)
     return problems
 
 
@@ -344,21 +355,9 @@ def _other_values(value: Json) -> list[Json]:
     return [f"{value} other", "", 'it\'s "two\\\n{lines}" of $(text) # here']
 
 
-def _change_problem(
-    template: Template, values: Mapping[str, Json], original: str, *, language: str | None
-) -> list[str]:
+def _change_problem(template: Template, values: Mapping[str, Json], firm: FirmParts) -> list[str]:
     try:
-        changed = fill(template, values)
+        written = _written(template, values)
     except UsageError:
         return []  # refused, which is as safe as rendered
-    if _shape(changed, language) == _shape(original, language):
-        return []
-    return [f"other values change more than a literal: {dict(values)!r}"]
-
-
-def _shape(code: str, language: str | None) -> object:
-    """Return what no value may change: all but the literals of Python, the words of a shell command."""
-    if is_python(language):
-        tree = parse_python(code)
-        return [type(node).__name__ for node in ast.walk(tree) if isinstance(node, _FIRM)] if tree else None
-    return shell_words(code) if is_shell(language) else None
+    return [] if firm.are_kept(written) else [f"other values change more than a literal: {dict(values)!r}"]

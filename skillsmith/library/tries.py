@@ -10,11 +10,12 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from skillsmith.errors import SkillsmithError
 from skillsmith.library.agent_nodes import answering_agent
+from skillsmith.library.callbacks import ExecutionCallbacks
 from skillsmith.library.checkpoints import SkillCheckpointManager
 from skillsmith.library.execution_log import AGENT, ExecutionLog
 from skillsmith.library.graph import Stop
@@ -22,7 +23,7 @@ from skillsmith.library.mending import MENDED_KINDS, MENDER, Mender, Mending, Pr
 from skillsmith.library.mending_words import Trouble
 from skillsmith.library.node_runs import Attempt, Job, Known, NodeRunner, perform
 from skillsmith.library.tracking import SkillAdaptationTracker
-from skillsmith.models import Adaptation, Json, NodeResult
+from skillsmith.models import Adaptation, NodeResult
 
 PATIENCE_SECONDS = 5.0
 """How long running calls may take to end after an interrupt; code is killed at once."""
@@ -32,24 +33,8 @@ MAX_BACKOFF_SECONDS = 30.0
 _STOPPED = "the execution stopped before it was mended"
 
 _POLL_SECONDS = 1.0  # on Windows a wait without end cannot be interrupted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionCallbacks:
-    """What the caller wants to hear, and to be asked.
-
-    Args:
-        approve: Asks a person a question about the node with this key; True means yes.
-        on_event: Gets the name of what happened and its data, as JSON.
-    """
-
-    approve: Callable[[str, str], bool] | None = None
-    on_event: Callable[[str, Mapping[str, Json]], None] | None = None
-
-    def tell(self, event: str, **data: Json) -> None:
-        """Tell the caller what happened."""
-        if self.on_event is not None:
-            self.on_event(event, data)
+_CANCEL_SECONDS = 0.1
+"""How long a caller that may cancel waits for it at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +128,19 @@ class Tries:
     def __len__(self) -> int:
         return len(self._trials)
 
-    def begin(self, job: Job, known: Known) -> None:
+    def begin(self, job: Job, known: Known, *, mark: Callable[[], None]) -> None:
         """Begin a node.
 
         Args:
             job: What is to be done.
             known: What the node can read.
+            mark: Marks in the checkpoints that it begins.
         """
         trial = self._trials[job.key] = _Trial(stop=job.stop, known=known, job=job)
-        self._start(trial, job)
+        with self._means.log.together():
+            mark()
+            self._write_begun(trial, job)
+        self._launch(job)
 
     def begin_broken(self, stop: Stop, error: str, known: Known) -> bool:
         """Have a node mended that cannot even begin; False when nobody can."""
@@ -169,10 +158,13 @@ class Tries:
 
     def next(self) -> Ended | None:
         """Wait for a try to end; None when its node goes on."""
+        callbacks = self._means.callbacks
+        pause = _POLL_SECONDS if callbacks.cancelled is None else _CANCEL_SECONDS
         while True:
             try:
-                key = self._ended.get(timeout=_POLL_SECONDS)
+                key = self._ended.get(timeout=pause)
             except queue.Empty:
+                callbacks.check()
                 continue
             return self._end(key)
 
@@ -191,6 +183,11 @@ class Tries:
     # ------------------------------------------------------------------------------------------- starting
 
     def _start(self, trial: _Trial, job: Job, *, role: str = "node", delay_seconds: float = 0.0) -> None:
+        with self._means.log.together():
+            self._write_begun(trial, job, role=role)
+        self._launch(job, delay_seconds=delay_seconds)
+
+    def _write_begun(self, trial: _Trial, job: Job, *, role: str = "node") -> None:
         stop, log = job.stop, self._means.log
         trial.job, trial.role = job, role
         trial.call_id = f"{self._execution_id[-8:]}-{job.key}-{log.position}"
@@ -202,6 +199,8 @@ class Tries:
             log.code(stop.node, job.key, trial.call_id, job.text)
         else:
             log.prompt(stop.node, job.key, job.text)
+
+    def _launch(self, job: Job, *, delay_seconds: float = 0.0) -> None:
         threading.Thread(target=self._work, args=(job, delay_seconds), daemon=True).start()
 
     def _work(self, job: Job, delay_seconds: float) -> None:

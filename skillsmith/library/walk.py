@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from skillsmith.errors import SkillsmithError
 from skillsmith.library.bindings import resolve
+from skillsmith.library.callbacks import ExecutionCallbacks
 from skillsmith.library.checkpoints import Progress
 from skillsmith.library.conditions import Surroundings, holds
 from skillsmith.library.graph import Graph, Stop
@@ -18,7 +19,7 @@ from skillsmith.library.inputs import accept, find_variable
 from skillsmith.library.loops import Loop, loop_at, loop_key
 from skillsmith.library.node_runs import Known, declared_files, rendered
 from skillsmith.library.outcome import collect_outputs
-from skillsmith.library.tries import Ended, ExecutionCallbacks, Tries, Walker
+from skillsmith.library.tries import Ended, Tries, Walker
 from skillsmith.models import Adaptation, Json, NodeResult, Skill
 
 __all__ = ["ExecutionCallbacks", "Walk", "Walker"]
@@ -76,6 +77,7 @@ class Walk:
         sorter = self._graph.sorter()
         ready: deque[str] = deque()
         while sorter.is_active():
+            self._means.callbacks.check()
             ready.extend(sorter.get_ready())
             settled = []
             while ready and self.failure is None and len(self._tries) < self._means.side_by_side:
@@ -149,8 +151,8 @@ class Walk:
     def _start(self, stop: Stop, known: Known) -> None:
         job = self._means.runner.job(stop, known)
         self._means.callbacks.tell("NODE_STARTED", node=stop.key, title=stop.node.title)
-        self._mark_begun(stop, known)  # told first: who dies in between has not begun
-        self._tries.begin(job, known)
+        # told first: who dies in between has not begun
+        self._tries.begin(job, known, mark=lambda: self._mark_begun(stop, known))
 
     def _go_on(self, loop: Loop) -> bool:
         """Begin the first item of a loop that is not settled; True when all are, or one cannot begin."""
@@ -271,9 +273,10 @@ class Walk:
         self, stop: Stop, result: NodeResult, *, tries: int = 1, adaptations: tuple[Adaptation, ...] = ()
     ) -> None:
         self.results[stop.key] = result
-        self._means.checkpoints.settled(
-            self._execution_id, stop.key, result, attempts=tries, adaptations=adaptations
-        )
+        with self._means.log.together():
+            self._means.checkpoints.settled(
+                self._execution_id, stop.key, result, attempts=tries, adaptations=adaptations
+            )
         self._means.callbacks.tell("NODE_ENDED", node=stop.key, status=result.status, error=result.error)
 
     def _done(self, stop: Stop, result: Json) -> None:

@@ -12,13 +12,13 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from skillsmith.errors import ExecutionError, RefusedError, UsageError
 from skillsmith.files import MAX_STORED_BYTES
-from skillsmith.library.bindings import UnresolvedError, resolve, sources
+from skillsmith.library.bindings import UnresolvedError, rename_inputs, resolve, sources
 from skillsmith.library.graph import Graph
 from skillsmith.library.paths import leaves_folder
 from skillsmith.library.sandbox import SCRIPT_PREFIX
@@ -104,6 +104,7 @@ class FilePlanner:
         self._work_dir = work_dir
         self._files: dict[str, InputFile] = {}
         self._outside: set[Path] = set()
+        self._own = self._own_names()
         self._made = frozenset(self._paths(writes=True))
 
     def plan(self) -> FilePlan:
@@ -195,10 +196,28 @@ class FilePlanner:
         )
 
     def _uses(self, *, writes: bool) -> Iterator[FileUse]:
-        """Yield the file uses whose bindings read the skill's own inputs."""
+        """Yield the file uses that read nothing but the skill's own inputs, also inside its sub-skills."""
         for stop in self._graph.work():
-            if not stop.scope:
-                yield from stop.node.writes if writes else stop.node.reads
+            own = self._own[stop.scope]
+            for use in stop.node.writes if writes else stop.node.reads:
+                read = list(sources(use.path))
+                if not stop.scope:
+                    yield use
+                elif all(isinstance(one, FromInput) and one.name in own for one in read):
+                    yield replace(use, path=rename_inputs(use.path, own))
+
+    def _own_names(self) -> dict[str, dict[str, str]]:
+        """Return for each scope the inputs that are inputs of the skill itself, with their names there."""
+        own = {"": {one.name: one.name for one in self._skill.variables}}
+        for stop in self._graph.stops.values():
+            if stop.enters:
+                outer = own[stop.scope]
+                own[stop.inner] = {
+                    name: outer[binding.name]
+                    for name, binding in stop.node.arguments.items()
+                    if isinstance(binding, FromInput) and binding.name in outer
+                }
+        return own
 
     def _paths(self, *, writes: bool) -> Iterator[str]:
         """Yield the paths that are known before anything runs."""
