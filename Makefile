@@ -15,7 +15,7 @@ matrix_then_classic := 'autogen[openai]>=0.14,<0.15'
 matrix_without_classic := ag2
 matrix_without_neither := ag2
 
-.PHONY: install model demo test test-matrix check lint types layers bench build clean help
+.PHONY: install model demo test test-matrix check lint types layers bench docs build clean help
 
 help:            ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -77,8 +77,17 @@ bench: model     ## Every benchmark; data folder in DATA=
 	$(BIN)/python bench/banking.py $(DATA)/matching/banking77
 	$(BIN)/python bench/execute.py
 	$(BIN)/python bench/speedup.py
+	$(BIN)/python bench/endurance.py --executions 2000
+	$(BIN)/python bench/optimize.py
+	$(BIN)/python bench/programs.py $(DATA)
+	$(BIN)/python bench/longrun.py --events 100000
+	$(BIN)/python bench/tui.py
 	$(BIN)/python bench/match.py $(DATA)/matching/webarena_families $(DATA)/matching/toole_single \
 	  $(DATA)/matching/tau_airline_families $(DATA)/matching/tau_retail_actions
+
+docs: install    ## The user guide into site/
+	$(BIN)/python docs/make_cli.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 build: install   ## Wheel and source distribution into dist/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build

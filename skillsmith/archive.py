@@ -97,6 +97,9 @@ class RunArchive:
             NotFoundError: A run is not archived, or its file is gone.
         """
         heads = list({head.id: head for head in map(self._heads.get, run_ids)}.values())
+        for head in heads:
+            if head.on_hub:
+                self._heads.refuse(head.id)  # says how it comes back
         by_path: dict[Path, list[ArchivedRun]] = {}
         for head in heads:
             by_path.setdefault(head.archive, []).append(head)

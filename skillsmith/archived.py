@@ -21,6 +21,9 @@ _COPIED = (
     "tokens_out", "cost_usd", "chain",
 )  # fmt: skip
 
+HUB = "hub:"
+"""What the place of a run on a team's hub begins with; the hub's id follows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedRun:
@@ -44,6 +47,11 @@ class ArchivedRun:
     cost_usd: float | None
     chain: str | None
     archived_at: float
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether it is on a team's hub, and not in a file."""
+        return self.archive.name.startswith(HUB)
 
     def as_run(self) -> Run:
         """Return what is known of the run without opening the other file."""
@@ -123,6 +131,11 @@ class ArchivedRuns:
             NotFoundError: It is archived.
         """
         found = self.find(run_id)
+        if found is not None and found.on_hub:
+            raise NotFoundError(
+                f"run {found.id[:18]} is archived on a hub",
+                hint=f"bring it back with `skillsmith hub pull --run {found.id[:18]}`",
+            )
         if found is not None:
             raise NotFoundError(
                 f"run {found.id[:18]} is archived in {found.archive}",

@@ -10,10 +10,10 @@ import typer
 
 from skillsmith.cli.charts import bar, columns
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import duration, money, number, plural, share, when
 from skillsmith.errors import UsageError
 from skillsmith.models import Json
 from skillsmith.output import Column, Output
+from skillsmith.presentation.text import duration, money, number, plural, share, when
 
 if TYPE_CHECKING:
     from skillsmith.library.analytics import Metric

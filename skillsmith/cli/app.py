@@ -38,6 +38,7 @@ COMMANDS = {
     "runs": Entry("runs:runs", "List the runs, newest first."),
     "timeline": Entry("runs:timeline", "Print one run's events in order."),
     "artifacts": Entry("artifacts:artifacts", "List a run's files, versions and diffs."),
+    "tui": Entry("tui:tui", "See it all on the whole terminal."),
     "watch": Entry("watch:watch", "Follow a run while it goes on."),
     "export-run": Entry("export_run:export_run", "Write a run as a trace for trace viewers, or as JSON."),
     "mark": Entry("runs:mark", "Judge a run yourself: success or failure."),
@@ -65,7 +66,15 @@ COMMANDS = {
     "trust": Entry("share:trust", "Let an imported skill run, once you have seen its code."),
     "sync": Entry("share:sync", "Keep the library and a shared folder alike, both ways."),
     "verify": Entry("share:verify", "Check skill files, or the database, against their digests."),
+    "serve": Entry("serve:serve", "Serve the file over HTTP and WebSockets."),
+    "mcp": Entry("mcp:mcp", "Serve the library to other programs' agents by MCP."),
     "archive": Entry("archive:archive", "Move old runs to a second file, or back."),
+    "hub push": Entry("hub:hub_push", "Send what is new here to a team's library in PostgreSQL."),
+    "hub pull": Entry("hub:hub_pull", "Take in what is new there; what runs code is quarantined."),
+    "hub match": Entry("hub:hub_match", "Find the skill that fits a task in the team's library."),
+    "hub status": Entry("hub:hub_status", "Compare this file with the team's library."),
+    "hub archive": Entry("hub:hub_archive", "Move whole runs there, a partition for each month."),
+    "hub try": Entry("hub:hub_try", "Start a hub here, with nothing installed."),
     "reindex": Entry("care:reindex", "Rebuild full text and skill vectors."),
     "doctor": Entry("doctor:doctor", "Check the installation and the file."),
     "backup": Entry("care:backup", "Write a consistent copy of the file while in use."),
@@ -74,7 +83,10 @@ COMMANDS = {
 }
 """In the order of a skill's life; a name of two words is a command of a group."""
 
-GROUPS = {"model": "Show or install the local embedding model."}
+GROUPS = {
+    "model": "Show or install the local embedding model.",
+    "hub": "Share skills, ledgers and runs with a team through PostgreSQL.",
+}
 
 _COMPLETION_VARIABLE = "_SKILLSMITH_COMPLETE"
 

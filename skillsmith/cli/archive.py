@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillsmith.cli.session import Session, YesOption, command
-from skillsmith.cli.text import DAY, plural, short_id
 from skillsmith.errors import UsageError
 from skillsmith.models import Json
+from skillsmith.presentation.text import DAY, plural, short_id
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from skillsmith.cli.documents import file_document
 from skillsmith.cli.runs import RunArgument
 from skillsmith.cli.session import DEFAULT_LIMIT, AfterOption, LimitOption, Session, command
-from skillsmith.cli.text import size, when
 from skillsmith.errors import UsageError
 from skillsmith.models import FileVersion, Json
 from skillsmith.output import Column, Output
+from skillsmith.presentation.documents import file_document
+from skillsmith.presentation.text import size, when
 from skillsmith.workspace import Workspace
 
 FILE_COLUMNS = (

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from skillsmith.cli.session import Session, YesOption, command
-from skillsmith.cli.text import plural, size
 from skillsmith.errors import UsageError
+from skillsmith.presentation.text import plural, size
 
 
 @command("skillsmith reindex")

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import duration, joined, money, number, short_id
 from skillsmith.models import Json
 from skillsmith.output import Column, Output
+from skillsmith.presentation.text import duration, joined, money, number, short_id
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The skill; also a deleted one.")]
 RunsArgument = Annotated[

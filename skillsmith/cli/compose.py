@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from skillsmith.cli.documents import proof_document
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.show import show_inputs, show_steps
-from skillsmith.cli.text import plural, split_list
 from skillsmith.errors import ExitCode, UsageError
 from skillsmith.models import Json, Variable, VariableType
 from skillsmith.output import Output
+from skillsmith.presentation.show import show_inputs, show_steps
+from skillsmith.presentation.skills import composition_document
+from skillsmith.presentation.text import plural, split_list
 
 if TYPE_CHECKING:
     from skillsmith.library.composer import Composition
@@ -119,30 +119,6 @@ def _input(text: str) -> Variable:
     if plain.required:
         return plain
     return Variable(name=plain.name, type=kind, default=accept(found["default"], plain))
-
-
-def composition_document(composition: Composition) -> dict[str, Json]:
-    """Describe what a composition came to: as ``extract`` does, and its wiring."""
-    from skillsmith.library.document import to_document  # noqa: PLC0415  (the composer has loaded it)
-
-    skill = composition.skill
-    whole = to_document(skill)
-    return {
-        "skill": skill.name,
-        "version": skill.version,
-        "state": skill.state,
-        "description": skill.description,
-        "tags": list(skill.tags),
-        "proof": proof_document(composition.proof),
-        "proofs": [proof_document(proof) for proof in skill.proofs],
-        "inputs": whole["inputs"],
-        "outputs": whole["outputs"],
-        "nodes": whole["nodes"],
-        "left_out": [],
-        "duplicates": [dict(duplicate) for duplicate in composition.duplicates],
-        "wiring": [wire.document() for wire in composition.wiring],
-        "problems": list(composition.problems),
-    }
 
 
 def _show(out: Output, composition: Composition, document: dict[str, Json]) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import plural, size
 from skillsmith.db import Database
 from skillsmith.errors import ExitCode, SkillsmithError
 from skillsmith.models import Json
 from skillsmith.output import Output
+from skillsmith.presentation.text import plural, size
 from skillsmith.workspace import Workspace, default_path
 
 LARGE_WAL_BYTES = 256_000_000

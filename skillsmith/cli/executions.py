@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from skillsmith.cli.documents import execution_document, stats_document
 from skillsmith.cli.session import DEFAULT_LIMIT, AfterOption, LimitOption, Session, command
-from skillsmith.cli.text import duration, money, number, plural, share, short_id, when
 from skillsmith.models import Json
 from skillsmith.output import Column
+from skillsmith.presentation.documents import execution_document, stats_document
+from skillsmith.presentation.text import duration, money, number, plural, share, short_id, when
 from skillsmith.workspace import Workspace
 
 HistoryArgument = Annotated[

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillsmith.cli.documents import event_document, run_document
 from skillsmith.cli.runs import RunArgument
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import short_id
 from skillsmith.errors import StorageError, UsageError
 from skillsmith.models import Json
 from skillsmith.output import to_json
+from skillsmith.presentation.documents import event_document, run_document
+from skillsmith.presentation.text import short_id
 
 if TYPE_CHECKING:
     from skillsmith.models import Event, Run

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.documents import proof_document, reason_document
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.show import show_inputs, show_steps
-from skillsmith.cli.text import plural, short_id, split_list
 from skillsmith.errors import ExitCode, ExtractionError, NearDuplicateError, SecretFoundError, UsageError
 from skillsmith.models import Json
 from skillsmith.output import Column, Output
+from skillsmith.presentation.show import show_inputs, show_steps
+from skillsmith.presentation.skills import report_document
+from skillsmith.presentation.text import plural, short_id, split_list
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -122,8 +122,19 @@ def extract(
         options["polish"] = workspace.agents(settings) if settings else None
         report = workspace.extractor.extract(runs, name=name, **options)
         document = report_document(report)
+        if steps == "all":
+            _retire_drafts(workspace, runs)
     session.out.document(document, lambda: _show(session.out, report, document))
     return None
+
+
+def _retire_drafts(workspace: Workspace, runs: Sequence[str]) -> None:
+    """Retire what `learn` drafted from parts of runs that now have a skill of the whole."""
+    from skillsmith.library.incremental import IncrementalSkillExtractor  # noqa: PLC0415  (5 ms)
+
+    learning = IncrementalSkillExtractor(workspace.db)
+    for run in runs:
+        learning.supersede(run)
 
 
 def _model() -> ModelSettings:
@@ -134,28 +145,6 @@ def _model() -> ModelSettings:
     if settings is None:
         raise UsageError("--polish asks a model, and none is configured", hint=HOW_TO_CONFIGURE)
     return settings
-
-
-def report_document(report: ExtractionReport) -> dict[str, Json]:
-    """Describe what an extraction made."""
-    from skillsmith.library.document import to_document  # noqa: PLC0415  (the extractor has loaded it)
-
-    whole = to_document(report.skill)
-    return {
-        "skill": report.skill.name,
-        "version": report.skill.version,
-        "state": report.skill.state,
-        "description": report.skill.description,
-        "tags": list(report.skill.tags),
-        "proof": proof_document(report.proof),
-        "proofs": [proof_document(proof) for proof in report.skill.proofs],
-        "inputs": whole["inputs"],
-        "outputs": whole["outputs"],
-        "nodes": whole["nodes"],
-        "left_out": [reason_document(reason) for reason in report.left_out],
-        "proposed": [reason_document(reason) for reason in report.proposed],
-        "duplicates": [dict(duplicate) for duplicate in report.duplicates],
-    }
 
 
 def _extract_each(

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.documents import counted, problem_document
 from skillsmith.cli.runs import outcome_named
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import OUTCOME_STYLES, number, plural, short_id
 from skillsmith.db import is_locked
 from skillsmith.errors import ExitCode, NotFoundError, StorageError
 from skillsmith.models import FileSnapshot, Json, Outcome, Problem, RunRecord
 from skillsmith.output import Column, Output
+from skillsmith.presentation.documents import counted, problem_document
+from skillsmith.presentation.text import OUTCOME_STYLES, number, plural, short_id
 
 if TYPE_CHECKING:
     from skillsmith.runs import Ingested, RunRepository

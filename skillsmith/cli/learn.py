@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.documents import event_document, proof_document
-from skillsmith.cli.runs import RunArgument, show_events
+from skillsmith.cli.runs import RunArgument
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import money, plural, short_id
 from skillsmith.errors import UsageError
 from skillsmith.models import Json
+from skillsmith.presentation.documents import event_document, proof_document
+from skillsmith.presentation.events import show_events
+from skillsmith.presentation.text import money, plural, short_id
 
 if TYPE_CHECKING:
     from skillsmith.library.incremental import Progress

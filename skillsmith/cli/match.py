@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from skillsmith.cli.documents import match_document
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import joined, share, split_list, value_text
 from skillsmith.errors import ExitCode
 from skillsmith.models import Json, MatchResult
 from skillsmith.output import Column, Output
+from skillsmith.presentation.documents import match_document
+from skillsmith.presentation.text import joined, share, split_list, value_text
 
 MATCH_COLUMNS = (
     Column(key="skill", title="skill", style="cyan", width=50),

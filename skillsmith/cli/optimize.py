@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.run_team import Model
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import duration, money, share
 from skillsmith.errors import UsageError
 from skillsmith.models import Json, ToolSource
 from skillsmith.output import Output
+from skillsmith.presentation.text import duration, money, share
+from skillsmith.teams.model import Model
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:

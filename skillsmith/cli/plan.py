@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skillsmith.cli.text import joined, value_text
 from skillsmith.models import Json
 from skillsmith.output import Column, Output, shorten
+from skillsmith.presentation.text import joined, value_text
 
 INPUT_COLUMNS = (
     Column(key="name", title="input", style="cyan"),

@@ -14,13 +14,14 @@ from skillsmith.cli.match import ConfidenceOption, inputs_line
 from skillsmith.cli.plan import show_plan
 from skillsmith.cli.run_care import confirm_skill
 from skillsmith.cli.run_inputs import ask_missing
-from skillsmith.cli.run_result import show_skill, skill_document
-from skillsmith.cli.run_team import MAX_TURNS, Model, TeamTask, may_ask, run_team
+from skillsmith.cli.run_team import TeamTask, may_ask, run_team
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import share
 from skillsmith.errors import ExitCode, NoMatchError, SkillsmithError, UsageError
 from skillsmith.models import Json, Match, Skill, ToolSource
 from skillsmith.output import clean
+from skillsmith.presentation.run_result import show_skill, skill_document
+from skillsmith.presentation.text import share
+from skillsmith.teams.model import MAX_TURNS, Model
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -5,28 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from skillsmith.cli.session import Session
-from skillsmith.cli.text import plural, value_text
 from skillsmith.models import Json, ToolSource
 from skillsmith.output import shorten
+from skillsmith.presentation.plan_effects import agents_that_write, writing_calls, writing_tools
+from skillsmith.presentation.text import plural, value_text
 
 MAX_SHOWN = 20
-
-
-def writing_calls(plan: Mapping[str, Json]) -> list[Mapping[str, Json]]:
-    """Return the tool calls of a dry run that may change something outside."""
-    return [node for node in plan["nodes"] if node["kind"] == "tool" and node["effect"] == "write"]
-
-
-def agents_that_write(plan: Mapping[str, Json]) -> bool:
-    """Whether agents of a dry run may call tools that change something."""
-    return any(node["kind"] == "agent" and node["effect"] == "write" for node in plan["nodes"])
-
-
-def writing_tools(tools: ToolSource | None) -> list[str]:
-    """Return the names of the tools that may change something."""
-    from skillsmith.library.effects import effect_of  # noqa: PLC0415  (the executor has loaded it)
-
-    return [] if tools is None else [name for name in tools.names() if effect_of(name) == "write"]
 
 
 def confirm_skill(

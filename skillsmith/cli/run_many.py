@@ -18,11 +18,11 @@ from skillsmith.cli.run import (
     ToolsOption,
 )
 from skillsmith.cli.run_care import confirm_skill
-from skillsmith.cli.run_team import MAX_TURNS
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import duration, plural
 from skillsmith.errors import ExitCode
 from skillsmith.output import shorten
+from skillsmith.presentation.text import duration, plural
+from skillsmith.teams.model import MAX_TURNS
 
 if TYPE_CHECKING:
     from skillsmith.batch import Batch, Item, ItemResult, Summary

@@ -5,28 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skillsmith.cli.run_care import writing_tools
-from skillsmith.cli.run_result import show_made, show_team, team_document
 from skillsmith.cli.session import Session
-from skillsmith.cli.text import joined
-from skillsmith.errors import ExitCode, NoMatchError, SkillsmithError, UsageError
-from skillsmith.models import AgentRunner, Json, ToolSource
+from skillsmith.errors import ExitCode, NoMatchError, SkillsmithError
+from skillsmith.models import Json, ToolSource
+from skillsmith.presentation.plan_effects import writing_tools
+from skillsmith.presentation.run_result import show_made, show_team, team_document
+from skillsmith.presentation.text import joined
+from skillsmith.teams.model import Model
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
-    from skillsmith.library.model_settings import ModelSettings
     from skillsmith.teams.own import OwnTeam
     from skillsmith.teams.result import TeamResult
 
 PLAIN = "plain"
 """Stands as the team when the user names none."""
-
-MAX_TURNS = 60
-"""Model calls of one command, unless --max-turns says otherwise: nothing that asks a model runs for ever."""
 
 
 def may_ask(model: str | None, team: str | None) -> bool:
@@ -34,52 +30,6 @@ def may_ask(model: str | None, team: str | None) -> bool:
     from skillsmith.library.model_settings import MODEL_VARIABLE  # noqa: PLC0415  (only to run)
 
     return bool(team or model or os.environ.get(MODEL_VARIABLE))
-
-
-class Model:
-    """The model that a command may ask, if there is one.
-
-    What is wrong with its settings matters only to who needs it: a skill of code and tools runs all the same.
-
-    Args:
-        workspace: The open file.
-        name: From the command line; None: the environment says it.
-        max_cost: In USD.
-        max_turns: Model calls.
-
-    Raises:
-        UsageError: A limit allows nothing.
-    """
-
-    def __init__(
-        self, workspace: Workspace, *, name: str | None, max_cost: float | None, max_turns: int | None
-    ) -> None:
-        from skillsmith.library.budgets import Budget  # noqa: PLC0415  (only to run)
-
-        self._workspace = workspace
-        self._budget = Budget(max_cost_usd=max_cost, max_calls=MAX_TURNS if max_turns is None else max_turns)
-        self.problem: SkillsmithError | None = None
-        self.settings = self._read(name)
-
-    def _read(self, name: str | None) -> ModelSettings | None:
-        from skillsmith.library.model_settings import read_settings  # noqa: PLC0415  (only to run)
-
-        try:
-            return read_settings(model=name)
-        except UsageError as error:
-            self.problem = error
-            return None
-
-    @cached_property
-    def agents(self) -> AgentRunner | None:
-        """What runs agents, or None; then ``problem`` may say why."""
-        if self.settings is None:
-            return None
-        try:
-            return self._workspace.agents(self.settings, budget=self._budget)
-        except SkillsmithError as error:  # a package is missing, a price table cannot be read
-            self.problem = error
-            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +142,7 @@ def _skill_of(
     session: Session, workspace: Workspace, task: TeamTask, result: TeamResult
 ) -> tuple[dict[str, Json], ExitCode]:
     """Make a skill of a team's run; what prevents it is part of the document."""
-    from skillsmith.cli.extract import report_document  # noqa: PLC0415  (only to make a skill)
+    from skillsmith.presentation.skills import report_document  # noqa: PLC0415  (only to make a skill)
 
     try:
         with session.out.progress("extracting"):

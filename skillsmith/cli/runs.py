@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, get_args
 
 import typer
 
-from skillsmith.cli.documents import event_document, run_document
 from skillsmith.cli.session import DEFAULT_LIMIT, AfterOption, LimitOption, Session, command
-from skillsmith.cli.text import (
+from skillsmith.errors import UsageError
+from skillsmith.models import EventKind, Outcome
+from skillsmith.output import Column
+from skillsmith.presentation.documents import event_document, run_document
+from skillsmith.presentation.events import show_events
+from skillsmith.presentation.text import (
     OUTCOME_STYLES,
-    clock,
     duration,
     joined,
     money,
     number,
     short_id,
-    value_text,
     when,
 )
-from skillsmith.errors import UsageError
-from skillsmith.models import EventKind, Json, Outcome
-from skillsmith.output import Column, Output
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id or a unique beginning of it.")]
 
@@ -39,11 +37,6 @@ RUN_COLUMNS = (
 )
 
 ARCHIVE_COLUMN = Column(key="archive", title="in", width=80, style="dim")
-
-CONTENT_LINES = 12
-"""Lines of one event that a timeline shows unless asked for all."""
-
-ROLE_STYLES = {"user": "green", "assistant": "cyan", "tool": "magenta", "system": "dim"}
 
 
 @command("skillsmith runs", "skillsmith runs --outcome success --search refund --json")
@@ -164,60 +157,3 @@ def sequence_number(cursor: str | None) -> int:
             f"--after {cursor!r} is not a sequence number", hint="take `next` of the page before"
         )
     return int(cursor)
-
-
-def show_events(out: Output, events: Sequence[Mapping[str, Json]], *, full: bool) -> None:
-    """Print events for people, each with a heading and its text below."""
-    for event in events:
-        out.line(_heading(event), style=ROLE_STYLES.get(event.get("role") or "", "bold"))
-        for label, text, language in _bodies(event):
-            _show_text(out, label, text, language=language, full=full)
-
-
-def _heading(event: Mapping[str, Json]) -> str:
-    who = event.get("agent") or ""
-    if event.get("recipient"):
-        who = f"{who} → {event['recipient']}"
-    what = event["kind"]
-    if not who and event.get("role"):
-        who = event["role"]
-    if event.get("tool"):
-        what += f" {event['tool']['name']}"
-    code = event.get("code", {})
-    if "exit_code" in code:
-        what += f" exit {code['exit_code']}"
-    facts = (duration(event.get("duration_seconds")), money(event.get("cost_usd")), clock(event.get("at")))
-    return "  ".join(part for part in (f"{event['seq']:>5}", what, who, *facts) if part)
-
-
-def _bodies(event: Mapping[str, Json]) -> list[tuple[str, str, str | None]]:
-    """Return what an event holds as label, text and language of code."""
-    tool, code = event.get("tool", {}), event.get("code", {})
-    found = [
-        ("thinks: ", event.get("reasoning"), None),
-        ("", event.get("content"), None),
-        ("", code.get("text"), code.get("language")),
-        ("", code.get("output"), None),
-        ("", value_text(tool["arguments"]) if "arguments" in tool else None, None),
-        ("", tool.get("result"), None),
-        ("error: ", tool.get("error"), None),
-    ]
-    if event["kind"] in ("context", "error", "skill", "raw") and event.get("data"):
-        found.append(("", value_text(event["data"]), None))
-    return [(label, text, language) for label, text, language in found if text]
-
-
-def _show_text(out: Output, label: str, text: str, *, language: str | None, full: bool) -> None:
-    lines = (label + text).strip("\n").splitlines()
-    kept = lines if full else lines[:CONTENT_LINES]
-    if language:
-        out.code("\n".join(kept), language=language, indent=7)
-    else:
-        for line in kept:
-            out.line(f"       {line if full else _cut(line, 4 * out.width)}".rstrip())
-    if len(kept) < len(lines):
-        out.line(f"       … {len(lines) - len(kept)} more lines (--full)", style="dim")
-
-
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[:width]}… (--full)"

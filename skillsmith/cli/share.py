@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillsmith.cli.documents import problem_document
 from skillsmith.cli.session import Session, YesOption, command
 from skillsmith.cli.skills import NameArgument
-from skillsmith.cli.text import joined, plural
 from skillsmith.errors import ExitCode, UsageError
 from skillsmith.models import Json
+from skillsmith.presentation.documents import problem_document
+from skillsmith.presentation.text import joined, plural
 
 if TYPE_CHECKING:
     from skillsmith.library.exchange import Conflict, ImportReport
@@ -256,8 +256,8 @@ def trust(session: Session, *, name: NameArgument, yes: YesOption = False) -> No
 
     On a terminal its code, defaults and files are shown first and you are asked; what was shown is trusted.
     """
-    from skillsmith.cli.show import show_for_trust  # noqa: PLC0415  (only to draw a skill)
     from skillsmith.library.exchange import trust as trust_skill  # noqa: PLC0415  (only to share)
+    from skillsmith.presentation.show import show_for_trust  # noqa: PLC0415  (only to draw a skill)
 
     out = session.out
     with session.open() as workspace:

@@ -6,7 +6,6 @@ from typing import Annotated, get_args
 
 import typer
 
-from skillsmith.cli.documents import proof_document, stats_document, summary_document
 from skillsmith.cli.session import (
     DEFAULT_LIMIT,
     AfterOption,
@@ -15,12 +14,12 @@ from skillsmith.cli.session import (
     YesOption,
     command,
 )
-from skillsmith.cli.text import STATE_STYLES, joined, number, share, split_list, when
 from skillsmith.errors import UsageError
-from skillsmith.models import Json, Proof, Skill, SkillState
-from skillsmith.notices import timestamp
+from skillsmith.models import SkillState
 from skillsmith.output import Column
-from skillsmith.workspace import Workspace
+from skillsmith.presentation.documents import summary_document
+from skillsmith.presentation.skills import skill_document
+from skillsmith.presentation.text import STATE_STYLES, joined, number, share, split_list, when
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A skill: NAME or NAME@VERSION.")]
 
@@ -80,7 +79,7 @@ def show(
     ] = False,
 ) -> None:
     """Show one skill whole: inputs, steps, templates, proof, ledger."""
-    from skillsmith.cli.show import show_reasons, show_skill  # noqa: PLC0415  (only this command draws skills)
+    from skillsmith.presentation.show import show_reasons, show_skill  # noqa: PLC0415  (only this command draws skills)
 
     out = session.out
     with session.open() as workspace:
@@ -98,26 +97,3 @@ def delete(session: Session, *, name: NameArgument, yes: YesOption = False) -> N
         session.confirm(f"delete {what}?", yes=yes)
         deleted = workspace.skills.delete(name)
     session.out.document({"deleted": list(deleted)}, lambda: session.out.line(f"deleted {joined(deleted)}"))
-
-
-def skill_document(workspace: Workspace, skill: Skill) -> dict[str, Json]:
-    """Describe a skill whole: its export document, and what only this file knows of it."""
-    return {
-        **workspace.skills.document(skill.id),
-        "id": skill.id,
-        "state": skill.state,
-        "created_at": timestamp(skill.created_at),
-        "source_run_ids": list(skill.source_run_ids),
-        "proof": proof_document(highest_proof(skill)),
-        "proofs": [proof_document(proof) for proof in skill.proofs],
-        "ledger": stats_document(workspace.ledger.stats(skill.name)),
-    }
-
-
-def highest_proof(skill: Skill) -> Proof | None:
-    """Return the proof that counts: the last one of the highest level that passed, else the last one."""
-    levels = ("reconstructs", "replays", "generalises")
-    passed = [proof for proof in skill.proofs if proof.passed]
-    if passed:
-        return max(reversed(passed), key=lambda proof: levels.index(proof.level))
-    return skill.proofs[-1] if skill.proofs else None

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillsmith.cli.session import DEFAULT_LIMIT, AfterOption, LimitOption, Session, command
-from skillsmith.cli.text import STATE_STYLES, duration, money, number, plural, share, when
 from skillsmith.errors import UsageError
 from skillsmith.models import Json
 from skillsmith.notices import timestamp
 from skillsmith.output import Column, Output
+from skillsmith.presentation.skills import version_document
+from skillsmith.presentation.text import STATE_STYLES, duration, money, number, plural, share, when
 
 if TYPE_CHECKING:
-    from skillsmith.library.versions import Change, HistoryEntry, SkillVersionManager, VersionEntry
+    from skillsmith.library.versions import Change, HistoryEntry, SkillVersionManager
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The skill; also a deleted one.")]
 SkillArgument = Annotated[str, typer.Argument(metavar="NAME", help="The skill.")]
@@ -65,31 +66,6 @@ def _page(
     left = [item for item in items if after is None or item["version"] < int(after)]
     page = list(islice(left, limit) if limit else left)
     return page, str(page[-1]["version"]) if len(page) < len(left) else None
-
-
-def version_document(entry: VersionEntry) -> dict[str, Json]:
-    """Describe a version."""
-    figures, rate = entry.figures, entry.figures.rate
-    return {
-        "version": entry.version,
-        "state": entry.state,
-        "current": entry.current,
-        "created_at": timestamp(entry.created_at),
-        "reason": entry.reason,
-        "parent": entry.parent,
-        "lineage": dict(entry.lineage),
-        "digest": entry.digest,
-        "executions": figures.executions,
-        "finished": figures.finished,
-        "successes": figures.successes,
-        "success_rate": rate and rate.value,
-        "success_rate_low": rate and rate.low,
-        "success_rate_high": rate and rate.high,
-        "adapted": figures.adapted,
-        "avg_duration_seconds": figures.avg_duration_seconds,
-        "avg_cost_usd": figures.avg_cost_usd,
-        "last_used_at": timestamp(figures.last_used_at),
-    }
 
 
 def _history_document(entry: HistoryEntry) -> dict[str, Json]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 from skillsmith.cli.session import Session, command
-from skillsmith.cli.text import clock, duration, money, number, short_id, value_text
 from skillsmith.models import Json
 from skillsmith.notices import SKILL_PREFIX
 from skillsmith.output import Output, shorten
+from skillsmith.presentation.text import clock, duration, money, number, short_id, value_text
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:

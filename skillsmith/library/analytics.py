@@ -258,7 +258,7 @@ class SkillAnalytics:
 
 
 def _since(chosen: Chosen, days: int | None) -> float | None:
-    return None if days is None else chosen.since
+    return None if days is None else float(chosen.since)
 
 
 def _week(day: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from skillsmith.models.quick import quick
+
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list of Json, dict of str to Json."""
 
@@ -17,6 +19,7 @@ Outcome = Literal["success", "failure", "unknown"]
 RunStatus = Literal["running", "completed", "failed", "interrupted"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolUse:
     """One tool call or its result.
@@ -38,6 +41,7 @@ class ToolUse:
     error: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeUse:
     """One code block or its execution result.
@@ -57,6 +61,7 @@ class CodeUse:
     output: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One immutable fact in a run.

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skillsmith.cli.documents import adaptation_document
-from skillsmith.cli.text import duration, money, plural, short_id, value_text
 from skillsmith.models import Json
 from skillsmith.output import Output, shorten
+from skillsmith.presentation.documents import adaptation_document
+from skillsmith.presentation.text import duration, money, plural, short_id, value_text
 
 if TYPE_CHECKING:
     from skillsmith.library.outcome import ExecutionResult

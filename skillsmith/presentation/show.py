@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from skillsmith.cli.text import STATE_STYLES, duration, joined, plural, share, size, value_text, when
 from skillsmith.library.bindings import show as show_binding
 from skillsmith.models import Json, Node, Reason, Skill, Variable
 from skillsmith.output import Column, Output, shorten
+from skillsmith.presentation.text import STATE_STYLES, duration, joined, plural, share, size, value_text, when
 
 DECISIONS = (
     ("Inputs: values that the task or a user gave", ("input", "variable")),

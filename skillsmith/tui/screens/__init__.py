@@ -1,0 +1,1 @@
+"""One screen a file; ``registry.py`` knows their names."""
