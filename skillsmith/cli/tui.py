@@ -70,8 +70,10 @@ def tui(
     launch.check(path)
     pane, pushed = _start(session, subject, screen)
     if web:
-        session.out.note(f"open http://{launch.HOST}:{port} in a browser; ctrl-c ends it")
-        launch.serve(_command_line(path, subject, screen, theme), port=port)
+        launch.serve(
+            _command_line(path, subject, screen, theme), port=port,
+            say=lambda address: session.out.note(f"open {address} in a browser; ctrl-c ends it"),
+        )  # fmt: skip
     elif screenshot is not None:
         launch.picture(path, screenshot, pane=pane, screen=pushed, theme=theme, size=_size(size))
         session.out.document({"written": str(screenshot)}, lambda: session.out.line(f"wrote {screenshot}"))

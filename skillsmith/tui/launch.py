@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ QUIET_LOOKS: Final = 3
 """Answers lead to questions, some of them a moment later."""
 
 HOST: Final = "127.0.0.1"
+_FONT_FACE: Final = re.compile(r"\s*@font-face \{[^}]*\}")
 
 
 def check(path: Path) -> None:
@@ -74,7 +75,7 @@ def picture(
 
     async def draw(pilot: Pilot[Any]) -> None:
         await settle(pilot)
-        drawn.append(app.export_screenshot(title="skillsmith"))
+        drawn.append(_without_foreign_fonts(app.export_screenshot(title="skillsmith")))
         app.exit()
 
     asyncio.run(app.run_async(headless=True, size=size, auto_pilot=draw))
@@ -84,6 +85,11 @@ def picture(
         target.write_text(drawn[0], encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror}", hint="choose another place") from error
+
+
+def _without_foreign_fonts(svg: str) -> str:
+    """Leave out the fonts that a picture would fetch from another site when it is opened."""
+    return _FONT_FACE.sub("", svg)
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -97,20 +103,26 @@ async def settle(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-def serve(arguments: Sequence[str], *, port: int) -> None:
+def serve(arguments: Sequence[str], *, port: int, say: Callable[[str], None]) -> None:
     """Serve the browser to web browsers on this machine, each with a process of its own.
 
     Args:
         arguments: The command line of one browser.
         port: Of the loopback address.
+        say: Is told the address to open, which holds the secret.
 
     Raises:
-        UsageError: The package that it takes is not installed.
+        UsageError: The package that it takes is not installed, or the port is taken.
     """
     try:
-        from textual_serve.server import Server  # noqa: PLC0415  (400 ms; only for --web)
+        from skillsmith.tui.web import GuardedServer  # noqa: PLC0415  (400 ms; only for --web)
     except ImportError as error:
         raise UsageError(
             "--web needs the package textual-serve", hint="pip install 'skillsmith-cli[web]'"
         ) from error
-    Server(shlex.join(arguments), host=HOST, port=port, title="skillsmith").serve()
+    server = GuardedServer(arguments, host=HOST, port=port, ready=say)
+    try:
+        server.serve()
+    except OSError as error:
+        hint = "name another with --port"
+        raise UsageError(f"port {port} cannot be used: {error.strerror}", hint=hint) from error
