@@ -133,7 +133,8 @@ class FilePlanner:
     def _input_path(self, name: str, value: str) -> str:
         """Return what the code gets for a path that an input names."""
         reads, writes = self._is_used(name, writes=False), self._is_used(name, writes=True)
-        source = Path(os.path.normpath((self._folder / Path(value).expanduser()).absolute()))
+        home = os.path.expanduser(value)  # noqa: PTH111  (leaves a home of nobody as it is, where Path raises)
+        source = Path(os.path.normpath((self._folder / home).absolute()))
         if writes and not reads:
             return self._output_path(name, value, source)
         exists = os.path.exists(source)  # noqa: PTH110  (False, not an error, for what is no path)
