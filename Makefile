@@ -82,6 +82,7 @@ bench: model     ## Every benchmark; data folder in DATA=
 	$(BIN)/python bench/programs.py $(DATA)
 	$(BIN)/python bench/longrun.py --events 100000
 	$(BIN)/python bench/tui.py
+	$(BIN)/python bench/serve.py
 	$(BIN)/python bench/match.py $(DATA)/matching/webarena_families $(DATA)/matching/toole_single \
 	  $(DATA)/matching/tau_airline_families $(DATA)/matching/tau_retail_actions
 
