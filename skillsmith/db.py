@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 import sqlean
 
 from skillsmith.errors import NotFoundError, StorageError
-from skillsmith.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from skillsmith.migrations import MIGRATIONS, SCHEMA_VERSION
+from skillsmith.schema import APPLICATION_ID
 
 Row: TypeAlias = Any
 """One row: by index or by column name."""

@@ -1,14 +1,11 @@
-"""The schema of the one file, readable top to bottom, and the ordered migrations that lead to it.
+"""The schema of the one file, readable top to bottom.
 
-Migrating an empty file and running ``SCHEMA`` give the same database (tests/test_schema.py). Migrations
-never import our own living code: what they need stands in them. The vec0 table of skill vectors is not
-here: it depends on the embedding model's dimension and is made on first use (library/vectors.py).
+Migrating an empty file and running ``SCHEMA`` give the same database (tests/test_schema.py). The vec0 table
+of skill vectors is not here: it depends on the embedding model's dimension and is made on first use
+(library/vectors.py).
 """
 
 from __future__ import annotations
-
-import re
-from typing import Any
 
 _FOUNDATION = """
 -- Settings of this file: full-text watermark, embedding model and dimension, versions found free of secrets.
@@ -261,7 +258,7 @@ CREATE TABLE checkpoints (
 ) WITHOUT ROWID;
 """
 
-_LEARNING = """
+LEARNING = """
 -- What was done to a skill, by whom and why; stays when the skill is deleted.
 CREATE TABLE skill_history (
   id INTEGER PRIMARY KEY,
@@ -376,49 +373,7 @@ LEFT JOIN executions x ON x.skill_version = v.pk
 GROUP BY v.pk;
 """
 
-SCHEMA = _FOUNDATION + _LEARNING + _VIEWS
-
-
-def _m001_initial(db: Any) -> None:
-    for statement in statements(SCHEMA):
-        db.conn.execute(statement)
-
-
-def statements(script: str) -> list[str]:
-    """Split a script into statements, each ending with a semicolon at the end of a line.
-
-    ``executescript`` would commit the transaction that a migration runs in.
-    """
-    return [part.strip() for part in re.split(r";[ \t]*\n", script) if part.strip()]
-
-
-def _m002_evidence(db: Any) -> None:
-    """Give adaptations their evidence; a new file has the column already."""
-    columns = {row[1] for row in db.conn.execute("PRAGMA table_info(adaptations)")}
-    if "evidence" not in columns:
-        db.conn.execute("ALTER TABLE adaptations ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'")
-
-
-def _m003_learning(db: Any) -> None:
-    """Give versions their reason and lineage, and learning its tables; a new file has them already."""
-    columns = {row[1] for row in db.conn.execute("PRAGMA table_info(skill_versions)")}
-    if "lineage" in columns:
-        return
-    db.conn.execute("ALTER TABLE skill_versions ADD COLUMN reason TEXT")
-    db.conn.execute("ALTER TABLE skill_versions ADD COLUMN lineage TEXT NOT NULL DEFAULT '{}'")
-    for statement in statements(_LEARNING):
-        db.conn.execute(statement)
-
-
-MIGRATIONS = (
-    ("m001_initial", _m001_initial),
-    ("m002_evidence", _m002_evidence),
-    ("m003_learning", _m003_learning),
-)
-"""Name and function in order; the function gets a ``sqlite_utils.Database``."""
-
-SCHEMA_VERSION = len(MIGRATIONS)
-"""Kept in ``PRAGMA user_version``, so that an up-to-date file opens without loading sqlite_utils."""
+SCHEMA = _FOUNDATION + LEARNING + _VIEWS
 
 APPLICATION_ID = 0x534B534D
 """``PRAGMA application_id`` of our files ("SKSM")."""

@@ -22,9 +22,10 @@ from skillsmith.events import EventLog
 from skillsmith.files import FileRepository
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
+from skillsmith.migrations import SCHEMA_VERSION
 from skillsmith.models import Event, FileSnapshot, RunRecord, Skill
 from skillsmith.runs import RunRepository
-from skillsmith.schema import APPLICATION_ID, SCHEMA_VERSION
+from skillsmith.schema import APPLICATION_ID
 
 
 @pytest.fixture

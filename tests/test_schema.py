@@ -11,7 +11,8 @@ import sqlean
 from skillsmith import db as db_module
 from skillsmith.db import Database
 from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
+from skillsmith.migrations import MIGRATIONS, SCHEMA_VERSION, statements
+from skillsmith.schema import APPLICATION_ID, SCHEMA
 
 
 def structure(connection: Any) -> dict[str, str]:
