@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from cli_process import TOOLS, order_run, write_json
 
 from skillsmith.workspace import open_workspace
 
@@ -36,9 +37,13 @@ class Tmux:
         )
         return done.stdout
 
+    def send(self, text: str) -> None:
+        """Type a text."""
+        self._call("send-keys", "-l", text)
+
     def type(self, text: str) -> None:
         """Type a line."""
-        self._call("send-keys", "-l", text)
+        self.send(text)
         self.press("Enter")
 
     def press(self, *keys: str) -> None:
@@ -209,3 +214,40 @@ def test_a_picture_of_a_screen_is_saved(demo_db: Path, tmp_path: Path, words: li
     picture = target.read_text(encoding="utf-8")
     assert picture.startswith("<svg")
     assert "demo.db" in picture
+
+
+def test_the_whole_story_by_keyboard(tmux: Tmux, tmp_path: Path) -> None:
+    """A log is read, a skill is made of its run and run on other data, and nobody touches a mouse."""
+    write_json(tmp_path / "log.json", [order_run(1)])
+    (tmp_path / "shop.py").write_text(TOOLS)
+    path = tmp_path / "story.db"
+    ingest = f"PYTHONPATH={ROOT} {sys.executable} -m skillsmith ingest log.json --db {path}"
+    tmux.resize(120, 36)
+    tmux.type(f"{ingest} && {command(path)}")
+    tmux.wait_for("Please cance")
+    tmux.press("x")
+    tmux.wait_for("Make a skill from the run")
+    tmux.type("cancel")
+    tmux.wait_for("cancel@1")
+    tmux.press("Escape")  # and whatever follows at once would make another key of it
+    tmux.wait_without("Make a skill from the run")
+    tmux.press("2")
+    tmux.wait_for("by name")
+    tmux.wait_for("cancel ")
+    tmux.press("x")
+    tmux.wait_for("order_id *")
+    for field, text in (("order_id", "ORD-8001"), ("reason", "too late"), ("tools", "shop.py")):
+        tmux.press("Tab")
+        time.sleep(0.5)  # where the focus is cannot be read off the terminal
+        tmux.send(text)
+        assert field in tmux.wait_for(text)
+    tmux.press("F5")
+    tmux.wait_for("May it call cancel_order?")
+    tmux.press("Tab")
+    time.sleep(0.5)
+    tmux.press("Enter")
+    tmux.wait_for('"status":"cancelled"')
+    tmux.press("C-c")
+    assert "back=0" in tmux.wait_for_shell() or "back=130" in tmux.screen()
+    with open_workspace(path) as workspace:
+        assert workspace.ledger.stats("cancel")["completed"] == 1

@@ -17,7 +17,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
-from textual.widgets import Button, RichLog, Static, TabbedContent, TabPane
+from textual.widgets import Button, RichLog, Static, TabbedContent, TabPane, Tabs
 
 from skillsmith.library.loops import loop_key
 from skillsmith.library.outcome import ExecutionResult
@@ -201,7 +201,9 @@ class RunFormScreen(Page):
         self.query_one(".run--state", Static).update(Text(clean(words), style=self.smith.style(meaning)))
 
     def _tab(self, name: str) -> None:
-        self.query_one(TabbedContent).active = f"tab-{name}"
+        tabs = self.query_one(TabbedContent)
+        tabs.query_one(Tabs).focus()  # a field that keeps the focus would bring its own tab back
+        tabs.active = f"tab-{name}"
 
     # ----------------------------------------------------------------------------------------- previewing
 
