@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
@@ -36,7 +37,14 @@ RUN_COLUMNS = (
     Column(key="task", title="task", width=80, grow=True),
 )
 
-ARCHIVE_COLUMN = Column(key="archive", title="in", width=80, style="dim")
+
+def _near(path: str) -> str:
+    """Write a path as seen from here, when it is below."""
+    place, here = Path(path), Path.cwd()
+    return str(place.relative_to(here)) if place.is_relative_to(here) else path
+
+
+ARCHIVE_COLUMN = Column(key="archive", title="in", width=80, style="dim", show=_near)
 
 
 @command("skillsmith runs", "skillsmith runs --outcome success --search refund --json")

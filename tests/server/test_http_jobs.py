@@ -58,7 +58,7 @@ def _until(client: httpx.Client, url: str, key: str, wanted: Any = None) -> dict
 def test_extract_compose_optimize(client: httpx.Client) -> None:
     """Each answers 202, and its result is the document of the command of the same name."""
     run = client.get("/api/runs", params={"limit": 1}).json()["items"][0]["id"]
-    body = {"run_id": run[:13], "name": "end_order", "tags": ["shop"], "step_range": "all", "force": True}
+    body = {"run_id": run[:18], "name": "end_order", "tags": ["shop"], "step_range": "all", "force": True}
     job = finished(client, client.post("/api/skills/extract", json=body))
     assert (job["status"], job["result"]["skill"], job["result"]["tags"]) == (
         "succeeded",
