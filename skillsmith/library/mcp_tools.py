@@ -11,6 +11,7 @@ import os
 import shlex
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -79,7 +80,8 @@ class McpTools:
     def close(self) -> None:
         """End the server."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with suppress(RuntimeError):  # its loop was closed meanwhile: it is ending by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(STOP_SECONDS)
         self._folder.cleanup()
 
