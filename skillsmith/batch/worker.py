@@ -15,6 +15,7 @@ from skillsmith.errors import SkillsmithError
 from skillsmith.library.lease import StillRunningError, lease
 from skillsmith.library.outcome import ExecutionInterruptedError, ExecutionResult
 from skillsmith.models import AgentRunner, Json, ToolSource
+from skillsmith.teams.means import opened
 from skillsmith.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Worker:
         with ExitStack() as stack:
             self._workspace = stack.enter_context(open_workspace(self._plan.db, create=False))
             self._skill = self._workspace.skills.get(self._plan.skill)
-            self._tools = self._open_tools(stack)
+            self._tools = stack.enter_context(opened(self._plan.tools))
             self._stack = stack.pop_all()
         return self
 
@@ -51,13 +52,6 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-    def _open_tools(self, stack: ExitStack) -> ToolSource | None:
-        if not self._plan.tools:
-            return None
-        from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
-
-        return stack.enter_context(open_tools(*self._plan.tools))
 
     def look(self, job: Job) -> dict[str, Json]:
         """Return what doing an input would do, as a dry run's document; nothing is run.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +10,10 @@ import typer
 
 from skillsmith.cli.session import Session, command
 from skillsmith.errors import UsageError
-from skillsmith.models import Json, ToolSource
+from skillsmith.models import Json
 from skillsmith.output import Output
 from skillsmith.presentation.text import duration, money, share
+from skillsmith.teams.means import opened
 from skillsmith.teams.model import Model
 from skillsmith.workspace import Workspace
 
@@ -81,7 +81,7 @@ def optimize(
             document = _library(workspace, min_executions)
         session.out.document(document, lambda: _show_library(session.out, document))
         return
-    with session.open() as workspace, _opened(tools) as source:
+    with session.open() as workspace, opened(tools) as source:
         asked = Model(workspace, name=model, max_cost=max_cost, max_turns=None)
         optimizer = workspace.optimizing(tools=source, agents=asked.agents)
         made = optimizer.optimize(
@@ -103,18 +103,6 @@ def _chosen(made: Optimization, names: Sequence[str]) -> tuple[Proposal, ...]:
     from skillsmith.library.optimizer import choose  # noqa: PLC0415  (loaded already)
 
     return tuple(choose(made.proposals, names))
-
-
-@contextmanager
-def _opened(sources: Sequence[str] | None) -> Iterator[ToolSource | None]:
-    """Open the tools for as long as they are needed."""
-    if not sources:
-        yield None
-        return
-    from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
-
-    with open_tools(*sources) as tools:
-        yield tools
 
 
 def _library(workspace: Workspace, min_executions: int) -> dict[str, Json]:

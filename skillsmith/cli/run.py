@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +20,7 @@ from skillsmith.models import Json, Match, Skill, ToolSource
 from skillsmith.output import clean
 from skillsmith.presentation.run_result import show_skill, skill_document
 from skillsmith.presentation.text import share
+from skillsmith.teams.means import opened
 from skillsmith.teams.model import MAX_TURNS, Model
 from skillsmith.workspace import Workspace
 
@@ -137,7 +137,7 @@ def run(
     When no skill fits, or the skill fails, agents do the task if you agree and a model is configured; else
     the reason is printed, and when none fits the exit code is 4.
     """
-    with session.open(create=may_ask(model, team)) as workspace, _opened(tools) as source:
+    with session.open(create=may_ask(model, team)) as workspace, opened(tools) as source:
         asked = Model(workspace, name=model, max_cost=max_cost, max_turns=max_turns)
         choice = _choose(workspace, task, use_skill, resume, no_match=no_match, min_confidence=min_confidence)
         by_team = TeamTask(
@@ -272,18 +272,6 @@ def _inputs(settings: Sequence[str], skill: Skill) -> dict[str, Json]:
     from skillsmith.library.inputs import parse_settings  # noqa: PLC0415  (the executor loads it too)
 
     return parse_settings(settings, skill)
-
-
-@contextmanager
-def _opened(sources: Sequence[str] | None) -> Iterator[ToolSource | None]:
-    """Open the tools for as long as they are needed; MCP servers run that long."""
-    if not sources:
-        yield None
-        return
-    from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
-
-    with open_tools(*sources) as tools:
-        yield tools
 
 
 def _callbacks(session: Session) -> ExecutionCallbacks:
