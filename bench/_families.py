@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from skillsmith.library.align import TracedRun
-from skillsmith.library.generalises import LeftOut, leave_one_out
+from skillsmith.library.families.generalises import LeftOut, leave_one_out
+from skillsmith.library.trace.align import TracedRun
 
 MIN_RUNS = 3
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import (
     Constant,
     Event,

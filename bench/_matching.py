@@ -22,9 +22,9 @@ from typing import Any
 
 from skillsmith.db import Database
 from skillsmith.library.matcher import SkillMatcher
+from skillsmith.library.matching.wording import spoken
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.wording import spoken
 from skillsmith.models import Embedder, Skill
 
 MAX_NAME = 64

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 from skillsmith.models import Embedder, Json
 
 PUBLISHED = 0.8004

@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from skillsmith.library.embedding import THREADS, open_embedder
-from skillsmith.library.model_store import model_status
+from skillsmith.library.embedding.embedders import THREADS, open_embedder
+from skillsmith.library.embedding.store import model_status
 
 WORDS = "the agent reads a table of flights, finds the customer's booking and cancels it if allowed".split()
 TEXT = " ".join((WORDS * 2)[:30])
 TEXTS = [" ".join((WORDS * 8)[: 8 + 7 * (number % 17)]) for number in range(100)]
 COLD = """
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 open_embedder(long_lived={long_lived}).embed(["cancel my flight"])
 """
 COLD_SCRIPTS = {

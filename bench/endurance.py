@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import FromInput, FromNode, Node, Skill, Variable
 from skillsmith.workspace import Workspace, open_workspace
 

@@ -25,9 +25,9 @@ from _families import by_deeds, by_reference, measure_families, share_of_changes
 from skillsmith.capture.importers import read_path
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError
-from skillsmith.library.bindings import as_text, leaves
-from skillsmith.library.calls import calls_of, said_in
 from skillsmith.library.extractor import SkillExtractor
+from skillsmith.library.program.bindings import as_text, leaves
+from skillsmith.library.trace.calls import calls_of, said_in
 from skillsmith.models import Constant, Event, FromInput, FromNode, Run, RunRecord, Skill
 from skillsmith.runs import RunRepository
 

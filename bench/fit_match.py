@@ -1,4 +1,4 @@
-"""Fit the matcher's weights (library/weights.py) on labelled sets, and judge them on unseen sources.
+"""Fit the matcher's weights (library/matching/weights.py) on labelled sets, and judge them on unseen sources.
 
 usage: python bench/fit_match.py SET_DIR… [--model NAME] [--no-model]
 
@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 from _matching import METRICS, LabelledSet, Library, Query, Remembering, load_set, quality
 
-from skillsmith.library.embedding import open_embedder
-from skillsmith.library.ranking import Candidate
-from skillsmith.library.weights import MIN_CONFIDENCE
+from skillsmith.library.embedding.embedders import open_embedder
+from skillsmith.library.matching.ranking import Candidate
+from skillsmith.library.matching.weights import MIN_CONFIDENCE
 from skillsmith.models import Embedder
 
 FEATURES = ("semantic", "words", "phrasing", "name")

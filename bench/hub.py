@@ -35,10 +35,10 @@ from skillsmith.hub.push import push
 from skillsmith.hub.status import status
 from skillsmith.hub.vector_rows import index_vectors
 from skillsmith.ids import digest_of, new_id
-from skillsmith.library.document import to_document
-from skillsmith.library.own_texts import own_texts
-from skillsmith.library.skill_rows import version_columns
-from skillsmith.library.skill_text import search_columns
+from skillsmith.library.matching.own_texts import own_texts
+from skillsmith.library.program.document import to_document
+from skillsmith.library.store.rows import version_columns
+from skillsmith.library.store.text import search_columns
 from skillsmith.models import FromInput, Node, Skill, Variable
 from skillsmith.workspace import Workspace, open_workspace
 

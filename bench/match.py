@@ -38,9 +38,9 @@ from _matching import (
     reliability,
 )
 
-from skillsmith.library.candidates import TextIndex
-from skillsmith.library.embedding import open_embedder
-from skillsmith.library.weights import MIN_CONFIDENCE
+from skillsmith.library.embedding.embedders import open_embedder
+from skillsmith.library.matching.candidates import TextIndex
+from skillsmith.library.matching.weights import MIN_CONFIDENCE
 from skillsmith.models import Embedder, Json
 
 TEXT_NONE_BELOW = 0.67

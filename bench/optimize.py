@@ -32,10 +32,10 @@ from _histories import Planted, live
 from _planted import CONTROLS, PLANTED, asked_again, in_a_row, never_works, slow
 
 from skillsmith.library.optimizer import SkillOptimizer
-from skillsmith.library.optimizer_gate import Gate
-from skillsmith.library.proposal_edits import apply_change, template_json
-from skillsmith.library.proposal_facts import FactReader
-from skillsmith.library.proposals import Proposal
+from skillsmith.library.optimizing.gate import Gate
+from skillsmith.library.proposing.edits import apply_change, template_json
+from skillsmith.library.proposing.facts import FactReader
+from skillsmith.library.proposing.proposals import Proposal
 from skillsmith.models import Template
 from skillsmith.workspace import Workspace, open_workspace
 

@@ -23,7 +23,7 @@ from typing import Any
 from skillsmith.capture.importers import read_path
 from skillsmith.db import Database
 from skillsmith.errors import SkillsmithError
-from skillsmith.library.code_tests import given_tests
+from skillsmith.library.code.tests import given_tests
 from skillsmith.library.extractor import SkillExtractor
 from skillsmith.models import RunRecord, Skill
 from skillsmith.runs import RunRepository

@@ -39,7 +39,7 @@ import numpy as np
 from _matching import Library
 
 from skillsmith.db import Database
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 from skillsmith.library.vectors import extension_path
 from skillsmith.models import Json, Skill, Variable
 

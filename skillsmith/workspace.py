@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from skillsmith.events import EventLog
     from skillsmith.feed import Feed
     from skillsmith.files import FileRepository
+    from skillsmith.library.agents.budgets import Budget
+    from skillsmith.library.agents.model_settings import ModelSettings
     from skillsmith.library.analytics import SkillAnalytics
-    from skillsmith.library.budgets import Budget
     from skillsmith.library.composer import SkillComposer
+    from skillsmith.library.evidence.trust_ladder import TrustLadder
     from skillsmith.library.executor import SkillExecutor
     from skillsmith.library.extractor import SkillExtractor
     from skillsmith.library.ledger import ExecutionLedger
     from skillsmith.library.matcher import SkillMatcher
-    from skillsmith.library.model_settings import ModelSettings
     from skillsmith.library.optimizer import SkillOptimizer
     from skillsmith.library.repository import SkillRepository
-    from skillsmith.library.trust_ladder import TrustLadder
     from skillsmith.library.vectors import VectorIndex
     from skillsmith.library.versions import SkillVersionManager
     from skillsmith.models import AgentRunner, Embedder, ToolSource
@@ -153,7 +153,7 @@ class Workspace:
     @cached_property
     def trust(self) -> TrustLadder:
         """Moves versions between proven and trusted, by rule."""
-        from skillsmith.library.trust_ladder import TrustLadder  # noqa: PLC0415  (built on first use)
+        from skillsmith.library.evidence.trust_ladder import TrustLadder  # noqa: PLC0415  (built on first use)
 
         return TrustLadder(self.db, self.skills)
 
@@ -183,7 +183,7 @@ class Workspace:
         """The embedding model, or None when none is installed."""
         if self._embedder is not _INSTALLED:
             return self._embedder  # type: ignore[return-value]  # checked by open_workspace's signature
-        from skillsmith.library.embedding import open_embedder  # noqa: PLC0415  (built on first use)
+        from skillsmith.library.embedding.embedders import open_embedder  # noqa: PLC0415  (built on first use)
 
         return open_embedder()
 
@@ -212,14 +212,14 @@ class Workspace:
         """Return what runs agents, for agent nodes, for mending and for teams.
 
         Args:
-            settings: The model; see ``library.model_settings.read_settings``.
+            settings: The model; see ``library.agents.model_settings.read_settings``.
             budget: What all of it may cost.
 
         Raises:
             ExecutionError: A package that asking a model needs is not installed.
         """
         from skillsmith.capture.prices import price_table  # noqa: PLC0415  (only to ask a model)
-        from skillsmith.library.ag2_runner import Ag2Runner  # noqa: PLC0415  (built on first use)
+        from skillsmith.library.agents.ag2_runner import Ag2Runner  # noqa: PLC0415  (built on first use)
 
         table = price_table(None)
 

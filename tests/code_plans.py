@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skillsmith.library.codeflow import CodeBlock, CodePlan
+from skillsmith.library.code.flow import CodeBlock, CodePlan
 from skillsmith.library.templates import render
 from skillsmith.models import Reason, Variable
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from skillsmith.capture.logger import AgentExecutionLogger
-from skillsmith.library.sandbox import run_code
+from skillsmith.library.execution.sandbox import run_code
 
 READ = """\
 import csv

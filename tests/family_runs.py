@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from skillsmith.library.align import TracedRun
-from skillsmith.library.calls import calls_of, said_in
 from skillsmith.library.dataflow import trace
-from skillsmith.library.naming import VariableSet
+from skillsmith.library.trace.align import TracedRun
+from skillsmith.library.trace.calls import calls_of, said_in
+from skillsmith.library.trace.naming import VariableSet
 from skillsmith.models import Event, Outcome, Run, RunRecord, ToolUse
 
 Made = tuple[str, dict[str, Any], Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import AgentRunner, FromNode, Json, Node, Skill, Slot, Template, Variable
 from skillsmith.workspace import Workspace
 

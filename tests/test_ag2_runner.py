@@ -21,10 +21,10 @@ pytest.importorskip("openai")
 from model_server import Server, refuse, text, tools
 
 from skillsmith.errors import SkillsmithError, UsageError
-from skillsmith.library.ag2_runner import Ag2Runner
-from skillsmith.library.budgets import Budget
-from skillsmith.library.model_settings import ModelSettings
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.agents.ag2_runner import Ag2Runner
+from skillsmith.library.agents.budgets import Budget
+from skillsmith.library.agents.model_settings import ModelSettings
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import Event
 from skillsmith.models.protocols import AgentError, AgentReply, AgentRunner, AgentTask, BudgetError
 
@@ -354,8 +354,8 @@ def test_ctrl_c_ends_a_task(tmp_path: Path) -> None:
     with Server([text("late").after(20)]) as server:
         script = tmp_path / "script.py"
         script.write_text(
-            "from skillsmith.library.ag2_runner import Ag2Runner\n"
-            "from skillsmith.library.model_settings import ModelSettings\n"
+            "from skillsmith.library.agents.ag2_runner import Ag2Runner\n"
+            "from skillsmith.library.agents.model_settings import ModelSettings\n"
             "from skillsmith.models.protocols import AgentTask\n"
             f"runner = Ag2Runner(ModelSettings(model='m', base_url={server.url!r}))\n"
             "try:\n    runner.run(AgentTask(prompt=1))\nexcept KeyboardInterrupt:\n    print('interrupted')\n"

@@ -14,7 +14,7 @@ from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
 from skillsmith.library.executor import ExecutionCallbacks, ExecutionResult, SkillExecutor
 from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import FromInput, FromNode, Node, Skill, Slot, Template, Variable
 from skillsmith.models.protocols import AgentError, AgentReply, AgentTask, BudgetError
 from skillsmith.runs import RunRepository
@@ -140,7 +140,7 @@ def test_an_agents_failure_keeps_what_it_cost(db: Database, error: AgentError, t
 
 def test_an_agent_that_hangs_ends_at_the_nodes_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A runner gets the limit; one that ignores it is left behind shortly after."""
-    monkeypatch.setattr("skillsmith.library.node_runs.AGENT_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("skillsmith.library.execution.node_runs.AGENT_GRACE_SECONDS", 0.1)
 
     def hang(task: AgentTask) -> str:
         assert task.timeout_seconds == 0.2

@@ -5,7 +5,7 @@ from family_runs import cancel, look, refund, traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.align import columns, common_sequence
+from skillsmith.library.trace.align import columns, common_sequence
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=7)
 

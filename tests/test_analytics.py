@@ -19,11 +19,11 @@ from skillsmith.db import Database
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.events import EventLog
 from skillsmith.library.analytics import METRICS, SkillAnalytics
+from skillsmith.library.evidence.intervals import wilson
 from skillsmith.library.executor import SkillExecutor
-from skillsmith.library.intervals import wilson
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.library.tracking import adapted_data
 from skillsmith.models import Adaptation, Event, Execution, FromInput, Node, Skill, Variable
 from skillsmith.runs import RunRepository

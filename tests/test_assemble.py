@@ -4,7 +4,7 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillsmith.library.assemble import ordered, outputs
+from skillsmith.library.extraction.assemble import ordered, outputs
 from skillsmith.models import Effect, FromNode, Node
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillsmith.db import Database
-from skillsmith.library.baseline import BaselineReader, PlainRun, Use, against
-from skillsmith.library.intervals import newcombe, wilson
+from skillsmith.library.evidence.baseline import BaselineReader, PlainRun, Use, against
+from skillsmith.library.evidence.intervals import newcombe, wilson
 from skillsmith.library.repository import SkillRepository
 from skillsmith.models import Outcome, Skill, Variable
 from skillsmith.runs import RunRepository

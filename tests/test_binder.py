@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.binder import bind_task, explain_binding
+from skillsmith.library.matching.binder import bind_task, explain_binding
 from skillsmith.models import FileUse, FromInput, Node, Skill, Template, Variable
 
 TODAY = date(2024, 5, 15)

@@ -9,7 +9,7 @@ import skill_strategies as any_
 from hypothesis import given, settings
 
 from skillsmith.errors import InvalidSkillFileError
-from skillsmith.library.bindings import (
+from skillsmith.library.program.bindings import (
     UnresolvedError,
     as_text,
     from_json,

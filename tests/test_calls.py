@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from skillsmith.library.calls import calls_of, said_in
+from skillsmith.library.trace.calls import calls_of, said_in
 from skillsmith.models import Event, ToolUse
 
 

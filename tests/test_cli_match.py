@@ -30,7 +30,7 @@ def cli(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def _installed_models() -> Path:
-    from skillsmith.library.model_store import model_folder, model_status  # noqa: PLC0415  (only to skip)
+    from skillsmith.library.embedding.store import model_folder, model_status  # noqa: PLC0415  (only to skip)
 
     if not model_status().ready:
         pytest.skip("no embedding model is installed: `skillsmith model install`")

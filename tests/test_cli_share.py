@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_process import Cli, code_skill, fill, tool_skill
 
-from skillsmith.library.skill_folder import folder_hash, read_files
+from skillsmith.library.sharing.folder import folder_hash, read_files
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from code_runs import LISTING, asked, capture, program, table
 
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError
-from skillsmith.library.code_skeleton import same_code
 from skillsmith.library.executor import SkillExecutor
 from skillsmith.library.extractor import ExtractionReport, SkillExtractor
+from skillsmith.library.families.code_skeleton import same_code
 from skillsmith.models import Proof
 
 CASES = [
@@ -169,7 +169,7 @@ with open("{0}_report.txt", "w") as file:
 
 def _capture_in(path: Path, folder: Path, task: str, block: str) -> str:
     from skillsmith.capture.logger import AgentExecutionLogger  # noqa: PLC0415  (only here)
-    from skillsmith.library.sandbox import run_code  # noqa: PLC0415  (only here)
+    from skillsmith.library.execution.sandbox import run_code  # noqa: PLC0415  (only here)
 
     with AgentExecutionLogger(path, task=task, work_dir=folder) as log:
         ran = run_code(block, language="python", work_dir=folder, timeout_seconds=20)

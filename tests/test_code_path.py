@@ -10,9 +10,9 @@ from code_plans import block, code_with, reason, task, variables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.bindings import resolve
-from skillsmith.library.code_shell import shell_only_looks
-from skillsmith.library.codeflow import CodeBlock, plan_code
+from skillsmith.library.code.flow import CodeBlock, plan_code
+from skillsmith.library.code.shell import shell_only_looks
+from skillsmith.library.program.bindings import resolve
 from skillsmith.library.templates import verify_template
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skillsmith.db import Database
-from skillsmith.library.code_tests import given_tests
+from skillsmith.library.code.tests import given_tests
 from skillsmith.library.extractor import SkillExtractor
 from skillsmith.models import CodeUse, Event, RunRecord
 from skillsmith.runs import RunRepository

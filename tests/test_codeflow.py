@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from code_plans import block, code_with, reason, task, variables
 
-from skillsmith.library.bindings import show
-from skillsmith.library.codeflow import CodePlan, plan_code
+from skillsmith.library.code.flow import CodePlan, plan_code
+from skillsmith.library.program.bindings import show
 from skillsmith.library.templates import join_templates, render
 from skillsmith.models import Constant, FromInput, Text
 

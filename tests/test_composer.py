@@ -24,8 +24,8 @@ from skillsmith.errors import (
 )
 from skillsmith.library.composer import Composition
 from skillsmith.library.exchange import export_skills, import_files, trust
-from skillsmith.library.outcome import ExecutionResult
-from skillsmith.library.tools import module_tools
+from skillsmith.library.execution.outcome import ExecutionResult
+from skillsmith.library.tools.callables import module_tools
 from skillsmith.models import FromNode, Skill, Variable
 from skillsmith.workspace import Workspace, open_workspace
 
@@ -545,7 +545,7 @@ def test_the_specifications_names_work(work: Workspace) -> None:
 
 def test_too_deep_is_refused(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A composition that could not be executed is not stored."""
-    monkeypatch.setattr("skillsmith.library.graph.MAX_STOPS", 10)
+    monkeypatch.setattr("skillsmith.library.program.graph.MAX_STOPS", 10)
     with pytest.raises(ExecutionError, match="more than 10 nodes"):
         work.composer.compose(("load_table", "keep_large", "write_report", "count_words"), name="whole")
     assert not work.skills.exists("whole")

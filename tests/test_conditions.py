@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import ExecutionError
-from skillsmith.library.conditions import Surroundings, holds, names_in
+from skillsmith.library.program.conditions import Surroundings, holds, names_in
 
 SEEN = Surroundings(
     inputs={"region": "EMEA", "limit": 3},

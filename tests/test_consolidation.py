@@ -12,8 +12,8 @@ from cli_process import Cli
 
 from skillsmith.db import Database
 from skillsmith.library.analytics import SkillAnalytics
-from skillsmith.library.consolidation import Consolidator
 from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.reporting.consolidation import Consolidator
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.vectors import VectorIndex
 from skillsmith.models import Constant, Execution, FromInput, Node, Skill, Variable

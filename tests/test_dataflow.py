@@ -7,11 +7,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.bindings import resolve, sources
-from skillsmith.library.calls import Call, Said
 from skillsmith.library.dataflow import Flow, trace
-from skillsmith.library.effects import effect_of
-from skillsmith.library.naming import VariableSet
+from skillsmith.library.program.bindings import resolve, sources
+from skillsmith.library.program.effects import effect_of
+from skillsmith.library.trace.calls import Call, Said
+from skillsmith.library.trace.naming import VariableSet
 from skillsmith.models import Constant, FromInput, FromNode, ObjectOf, Text, Where
 
 PROFILE = {

@@ -4,7 +4,7 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library import describe
+from skillsmith.library.extraction import describe
 from skillsmith.models import Node, Reason, Variable, Witness
 
 

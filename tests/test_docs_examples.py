@@ -37,7 +37,7 @@ pytest.importorskip("autogen", reason="AG2 Classic is not installed")
 
 from skillsmith import demo
 from skillsmith.cli.app import COMMANDS, build, main
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 
 DOCS = ROOT / "docs"
 MARK = re.compile(r"^<!-- examples: (\w+) -->$", re.MULTILINE)

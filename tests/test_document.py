@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import InvalidSkillFileError
-from skillsmith.library.document import (
+from skillsmith.library.program.document import (
     digest_of_document,
     from_document,
     from_lines,
@@ -22,11 +22,11 @@ from skillsmith.library.document import (
     to_document,
     to_lines,
 )
-from skillsmith.library.paths import leaves_folder
-from skillsmith.library.seal import content_digest, render
-from skillsmith.library.shape import compile_schema, show_place
-from skillsmith.library.skill_file import read_skill_file
-from skillsmith.library.validation import validate_skill
+from skillsmith.library.program.paths import leaves_folder
+from skillsmith.library.program.seal import content_digest, render
+from skillsmith.library.program.shape import compile_schema, show_place
+from skillsmith.library.program.validation import validate_skill
+from skillsmith.library.sharing.file import read_skill_file
 from skillsmith.models import (
     Constant,
     FromInput,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from skillsmith.library.effects import effect_of, name_words
+from skillsmith.library.program.effects import effect_of, name_words
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 import tiny_bert
 
 from skillsmith.errors import ModelError
-from skillsmith.library.embedding import DirectEmbedder, FastembedEmbedder, open_embedder
-from skillsmith.library.model_sources import KNOWN_MODELS
-from skillsmith.library.model_store import ModelStatus, install_model, model_status
-from skillsmith.library.onnx_writer import write_encoder
+from skillsmith.library.embedding.embedders import DirectEmbedder, FastembedEmbedder, open_embedder
+from skillsmith.library.embedding.onnx_writer import write_encoder
+from skillsmith.library.embedding.sources import KNOWN_MODELS
+from skillsmith.library.embedding.store import ModelStatus, install_model, model_status
 from skillsmith.models import Embedder
 
 TEXTS = [
@@ -131,7 +131,7 @@ def test_importing_and_opening_load_nothing_heavy(status: ModelStatus) -> None:
     """Until the first text neither numpy nor onnxruntime is loaded, and fastembed never for a local model."""
     script = """
 import sys
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 heavy = {"numpy", "onnxruntime", "tokenizers", "fastembed", "huggingface_hub", "onnx", "filelock"}
 embedder = open_embedder()
 assert embedder is not None
@@ -173,9 +173,8 @@ def test_a_model_that_is_not_ready_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_another_process_gives_the_same_vectors(direct: Embedder) -> None:
     """Vectors stored by one process can be compared with those of the next, to the bit."""
-    script = (
-        "from skillsmith.library.embedding import open_embedder as o; print(o().embed(['plot a'])[0].hex())"
-    )
+    module = "skillsmith.library.embedding.embedders"
+    script = f"from {module} import open_embedder as o; print(o().embed(['plot a'])[0].hex())"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=os.environ, check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == direct.embed(["plot a"])[0].hex()
@@ -213,8 +212,8 @@ def test_fastembeds_models_come_from_the_hub_and_stay(tmp_path: Path) -> None:
 import sys
 from fastembed import TextEmbedding
 from fastembed.common.model_description import ModelSource, PoolingType
-from skillsmith.library.embedding import open_embedder
-from skillsmith.library.model_store import install_model, model_status
+from skillsmith.library.embedding.embedders import open_embedder
+from skillsmith.library.embedding.store import install_model, model_status
 TextEmbedding.add_custom_model("Tests/Tiny", PoolingType.MEAN, True, ModelSource(hf={tiny_bert.NAME!r}),
                                dim={tiny_bert.HIDDEN}, model_file="model.onnx")
 if sys.argv[1] == "install":

@@ -15,9 +15,9 @@ from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, StorageError, UsageError
 from skillsmith.library import exchange
 from skillsmith.library.exchange import export_skills, import_files, trust
+from skillsmith.library.program.seal import render
+from skillsmith.library.program.stability import unstable_places
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import render
-from skillsmith.library.stability import unstable_places
 from skillsmith.models import Node, Proof, Skill
 
 

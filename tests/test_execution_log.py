@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skillsmith.db import Database
-from skillsmith.library.execution_log import ExecutionLog
+from skillsmith.library.execution.execution_log import ExecutionLog
 from skillsmith.runs import RunRepository
 
 

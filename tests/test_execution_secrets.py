@@ -9,8 +9,8 @@ import pytest
 from skillsmith.capture.redact import redact_event
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
+from skillsmith.library.execution.lease import lease
 from skillsmith.library.executor import ExecutionCallbacks, SkillExecutor
-from skillsmith.library.lease import lease
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
 from skillsmith.models import FromNode, Json, Node, Skill, Slot, Template, Variable

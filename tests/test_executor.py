@@ -24,7 +24,7 @@ from skillsmith.errors import (
 from skillsmith.library.executor import ExecutionCallbacks, ExecutionResult, SkillExecutor
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.tools import PythonTools, module_tools
+from skillsmith.library.tools.callables import PythonTools, module_tools
 from skillsmith.models import (
     Between,
     Constant,

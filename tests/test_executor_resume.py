@@ -21,7 +21,7 @@ from skillsmith.errors import ExecutionError, UsageError
 from skillsmith.library.executor import ExecutionCallbacks, ExecutionInterruptedError, SkillExecutor
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.tools import PythonTools, module_tools
+from skillsmith.library.tools.callables import PythonTools, module_tools
 from skillsmith.models import Constant, FileUse, FromInput, FromNode, Node, Skill, Template, Variable
 from skillsmith.runs import RunRepository
 
@@ -201,7 +201,7 @@ def test_a_change_that_may_have_been_made_is_not_repeated_unasked(db: Database, 
         from skillsmith.db import Database
         from skillsmith.library.executor import SkillExecutor
         from skillsmith.library.repository import SkillRepository
-        from skillsmith.library.tools import PythonTools, module_tools
+        from skillsmith.library.tools.callables import PythonTools, module_tools
         db = Database({db.path!r})
         skill = SkillRepository(db).get("deadly")
         SkillExecutor(db, tools=module_tools("deadly_tools")).execute_skill(skill, {{}})
@@ -310,7 +310,7 @@ from skillsmith.db import Database
 from skillsmith.library.executor import ExecutionCallbacks, SkillExecutor
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.library.tools import module_tools
+from skillsmith.library.tools.callables import module_tools
 
 db, left = Database("skills.db"), int(sys.argv[1])
 

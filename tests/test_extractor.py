@@ -12,10 +12,10 @@ from skillsmith.capture.importers import read_path
 from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
-from skillsmith.library.bindings import resolve
+from skillsmith.library.execution.sandbox import run_code
 from skillsmith.library.extractor import SkillExtractor
+from skillsmith.library.program.bindings import resolve
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.sandbox import run_code
 from skillsmith.models import CodeUse, Event, Outcome, RunRecord, ToolUse
 from skillsmith.runs import RunRepository
 

@@ -4,7 +4,7 @@ from family_runs import cancel, look, record, refund, traced
 
 from skillsmith.db import Database
 from skillsmith.library.extractor import SkillExtractor
-from skillsmith.library.families import attempted, families, likeness
+from skillsmith.library.families.groups import attempted, families, likeness
 from skillsmith.models import CodeUse, Event, RunRecord
 from skillsmith.runs import RunRepository
 

@@ -7,13 +7,13 @@ import pytest
 from family_runs import ORDERS, Made, cancel, look, refund, reship, traced
 
 from skillsmith.errors import ExtractionError
-from skillsmith.library.align import TracedRun
-from skillsmith.library.bindings import show
-from skillsmith.library.document import from_document, to_document
-from skillsmith.library.family import family_skill
-from skillsmith.library.fitting import fit
-from skillsmith.library.generalises import reconstructs_all
-from skillsmith.library.validation import validate_skill
+from skillsmith.library.families.fitting import fit
+from skillsmith.library.families.generalises import reconstructs_all
+from skillsmith.library.families.merging import family_skill
+from skillsmith.library.program.bindings import show
+from skillsmith.library.program.document import from_document, to_document
+from skillsmith.library.program.validation import validate_skill
+from skillsmith.library.trace.align import TracedRun
 from skillsmith.models import Skill
 
 

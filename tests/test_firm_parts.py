@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.firm_parts import FirmParts, firm_shape
+from skillsmith.library.code.firm_parts import FirmParts, firm_shape
 
 BEFORE = ("", "import math\n", "def f(x):\n    return x\n\n", "@f\ndef g(y):\n    pass\n", "a = '''x\ny'''; ")
 AROUND = (

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
-from skillsmith.library.callbacks import ExecutionCallbacks
 from skillsmith.library.checkpoints import SkillCheckpointManager
-from skillsmith.library.document import from_document, to_document
+from skillsmith.library.execution.callbacks import ExecutionCallbacks
 from skillsmith.library.executor import SkillExecutor
 from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.program.document import from_document, to_document
+from skillsmith.library.program.validation import validate_skill
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.validation import validate_skill
 from skillsmith.models import (
     Binding,
     Constant,
@@ -214,8 +214,8 @@ def test_code_is_run_for_each_item(db: Database, tmp_path: Path) -> None:
 
 def test_a_dry_run_shows_every_call() -> None:
     """Where the list is known, the calls are; where it is not, what they are made of."""
-    from skillsmith.library.dry_run import document_of  # noqa: PLC0415  (next to its only use)
-    from skillsmith.library.preparation import Means, prepare  # noqa: PLC0415
+    from skillsmith.library.execution.dry_run import document_of  # noqa: PLC0415  (next to its only use)
+    from skillsmith.library.execution.preparation import Means, prepare  # noqa: PLC0415
 
     db = Database(":memory:")
     preparation = prepare(

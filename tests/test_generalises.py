@@ -12,12 +12,12 @@ from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, UsageError
 from skillsmith.library.executor import SkillExecutor
 from skillsmith.library.extractor import SkillExtractor
-from skillsmith.library.family import family_skill
-from skillsmith.library.fitting import fit
-from skillsmith.library.generalises import generalises, leave_one_out
-from skillsmith.library.perturbation import perturbed
-from skillsmith.library.regenerating import done_by, regenerated
+from skillsmith.library.families.fitting import fit
+from skillsmith.library.families.generalises import generalises, leave_one_out
+from skillsmith.library.families.merging import family_skill
+from skillsmith.library.families.perturbation import perturbed
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.trace.regenerating import done_by, regenerated
 from skillsmith.models import FileSnapshot, Json, Node, Outcome, Skill, Slot, Template, Variable
 from skillsmith.runs import RunRepository
 

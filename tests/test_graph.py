@@ -8,7 +8,7 @@ import pytest
 
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
-from skillsmith.library.graph import MAX_STOPS, build_graph
+from skillsmith.library.program.graph import MAX_STOPS, build_graph
 from skillsmith.library.repository import SkillRepository
 from skillsmith.models import Node, Skill, Template
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import MissingInputError, UsageError
-from skillsmith.library.inputs import accept, coerce, parse_settings, require_inputs
+from skillsmith.library.program.inputs import accept, coerce, parse_settings, require_inputs
 from skillsmith.models import Skill, Variable, VariableType
 
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from skillsmith.errors import NotFoundError, RefusedError, UsageError
-from skillsmith.library.document import Document
 from skillsmith.library.exchange import export_skills, import_files, trust
-from skillsmith.library.seal import content_digest
-from skillsmith.library.tools import module_tools
-from skillsmith.library.verify import verify_library
+from skillsmith.library.program.document import Document
+from skillsmith.library.program.seal import content_digest
+from skillsmith.library.sharing.verify import verify_library
+from skillsmith.library.tools.callables import module_tools
 from skillsmith.workspace import open_workspace
 
 SEQUENCES = int(os.environ.get("SKILLSMITH_SEQUENCES", "12"))

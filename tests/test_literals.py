@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.calls import Said
-from skillsmith.library.literals import find, is_weak, type_of
+from skillsmith.library.trace.calls import Said
+from skillsmith.library.trace.literals import find, is_weak, type_of
 
 
 def said(text: str) -> list[Said]:

@@ -16,15 +16,15 @@ from word_embedder import WordEmbedder
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.ids import new_id
-from skillsmith.library import ranking
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
+from skillsmith.library.embedding.store import model_status
 from skillsmith.library.matcher import SkillMatcher
-from skillsmith.library.model_store import model_status
+from skillsmith.library.matching import ranking
+from skillsmith.library.matching.scoring import Features, confidences, score
+from skillsmith.library.matching.weights import MIN_CONFIDENCE, WITH_VECTORS, WORDS_ALONE
+from skillsmith.library.matching.wording import likeness, phrasing, spoken, stem, telling_words
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.scoring import Features, confidences, score
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.weights import MIN_CONFIDENCE, WITH_VECTORS, WORDS_ALONE
-from skillsmith.library.wording import likeness, phrasing, spoken, stem, telling_words
 from skillsmith.models import Execution, Skill, Variable
 
 SETS = Path(__file__).parents[2] / "shared" / "data" / "matching"

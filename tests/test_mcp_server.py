@@ -22,8 +22,8 @@ from pydantic import ConfigDict
 
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.library.exchange import export_skills
-from skillsmith.library.skill_folder import read_files
-from skillsmith.library.tools import module_tools
+from skillsmith.library.sharing.folder import read_files
+from skillsmith.library.tools.callables import module_tools
 from skillsmith.mcp_server import Choice, Settings
 from skillsmith.mcp_server.front_matter import front_matter_of
 from skillsmith.mcp_server.lanes import Lanes

@@ -14,8 +14,8 @@ import pytest
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError, UsageError
 from skillsmith.library.executor import SkillExecutor
-from skillsmith.library.mcp_tools import McpTools
-from skillsmith.library.tool_sources import open_tools
+from skillsmith.library.tools.mcp_tools import McpTools
+from skillsmith.library.tools.sources import open_tools
 from skillsmith.models import Constant, FromInput, FromNode, Node, Skill, Variable
 from skillsmith.models.protocols import DescribedTools
 

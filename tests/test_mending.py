@@ -21,7 +21,7 @@ from skillsmith.library.executor import (
 )
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.tools import module_tools
+from skillsmith.library.tools.callables import module_tools
 from skillsmith.models import (
     Constant,
     FileUse,

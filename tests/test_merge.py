@@ -9,10 +9,10 @@ import pytest
 import skill_strategies as any_
 from hypothesis import given, settings
 
-from skillsmith.library.document import Document, to_document
-from skillsmith.library.merge import Merge, merge_skills
-from skillsmith.library.seal import content_digest
-from skillsmith.library.stability import unstable_places
+from skillsmith.library.program.document import Document, to_document
+from skillsmith.library.program.seal import content_digest
+from skillsmith.library.program.stability import unstable_places
+from skillsmith.library.sharing.merge import Merge, merge_skills
 from skillsmith.models import Constant, FromInput, FromNode, Node, Proof, Skill, SkillArtifact, Variable
 
 FIND = Node(id="n1", kind="tool", tool="find", arguments={"q": FromInput("q")}, effect="read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skillsmith.errors import UsageError
-from skillsmith.library.model_settings import read_settings
+from skillsmith.library.agents.model_settings import read_settings
 
 LOCAL = {"SKILLSMITH_MODEL": "llama", "OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}
 

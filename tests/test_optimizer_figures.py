@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillsmith.library.optimizer_figures import ratio_gain, sign_chance, student, sum_gain
-from skillsmith.library.optimizer_rules import Claim, decide, differences
-from skillsmith.library.optimizer_trial import Side, Trial
-from skillsmith.library.proposal_facts import Fact
+from skillsmith.library.optimizing.figures import ratio_gain, sign_chance, student, sum_gain
+from skillsmith.library.optimizing.rules import Claim, decide, differences
+from skillsmith.library.optimizing.trial import Side, Trial
+from skillsmith.library.proposing.facts import Fact
 from skillsmith.models import Execution
 
 T_TABLE = {1: 12.706, 3: 3.182, 5: 2.571, 9: 2.262, 11: 2.201, 19: 2.093, 30: 2.042, 100: 1.984}

@@ -11,10 +11,10 @@ from histories import code, live, number, of, tool
 
 from skillsmith.errors import UntrustedError
 from skillsmith.library.optimizer import edit_limit
-from skillsmith.library.optimizer_gate import Gate
-from skillsmith.library.proposal_edits import apply_change, template_json
-from skillsmith.library.proposal_facts import FactReader
-from skillsmith.library.proposals import Proposal
+from skillsmith.library.optimizing.gate import Gate
+from skillsmith.library.proposing.edits import apply_change, template_json
+from skillsmith.library.proposing.facts import FactReader
+from skillsmith.library.proposing.proposals import Proposal
 from skillsmith.models import Constant, FromNode, Slot, Template, Variable
 from skillsmith.workspace import Workspace, open_workspace
 

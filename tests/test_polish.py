@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from model_server import Server, text
 
 from skillsmith.db import Database
+from skillsmith.library.extraction.renaming import renamed_inputs
 from skillsmith.library.extractor import ExtractionReport, SkillExtractor
-from skillsmith.library.renaming import renamed_inputs
-from skillsmith.library.validation import validate_skill
+from skillsmith.library.program.validation import validate_skill
 from skillsmith.models import AgentReply, AgentTask, Json, Skill
 from skillsmith.models.protocols import AgentError
 from skillsmith.runs import RunRepository

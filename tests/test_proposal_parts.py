@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import UsageError
-from skillsmith.library.proposal_code import reaches_beyond, shares_state
-from skillsmith.library.proposal_edits import apply_change, changed_nodes, fresh_id, fresh_name, readers
-from skillsmith.library.proposal_flow import makespan
-from skillsmith.library.proposal_guards import error_kind
-from skillsmith.library.proposal_prompts import without_repeats
-from skillsmith.library.proposal_texts import lifted_literal, shared_template, slots_for, words
+from skillsmith.library.proposing.code import reaches_beyond, shares_state
+from skillsmith.library.proposing.edits import apply_change, changed_nodes, fresh_id, fresh_name, readers
+from skillsmith.library.proposing.flow import makespan
+from skillsmith.library.proposing.guards import error_kind
+from skillsmith.library.proposing.prompts import without_repeats
+from skillsmith.library.proposing.texts import lifted_literal, shared_template, slots_for, words
 from skillsmith.library.templates import fill
 from skillsmith.models import Constant, FromInput, FromNode, Slot, Template
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from skillsmith.library.reading import Reading, read_task
+from skillsmith.library.matching.reading import Reading, read_task
 from skillsmith.models import Node, Reason, Skill, Variable
 
 TODAY = date(2026, 1, 15)

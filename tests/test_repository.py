@@ -12,11 +12,11 @@ from hypothesis import given, settings
 
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, RefusedError, UntrustedError, UsageError
-from skillsmith.library.document import to_document
 from skillsmith.library.exchange import trust
 from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.similarity import structure_digest
 from skillsmith.library.repository import MAX_EXAMPLES, SkillRepository
-from skillsmith.library.similarity import structure_digest
 from skillsmith.models import (
     Constant,
     Execution,

@@ -9,10 +9,9 @@ import pytest
 from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.db import Database
 from skillsmith.errors import ExecutionError
-from skillsmith.library.code_source import require_python
+from skillsmith.library.code.source import require_python
 from skillsmith.library.executor import SkillExecutor
-from skillsmith.library.extractor import SkillExtractor
-from skillsmith.library.requirements import (
+from skillsmith.library.extraction.requirements import (
     Needs,
     distribution_of,
     missing_for,
@@ -20,6 +19,7 @@ from skillsmith.library.requirements import (
     refuse_missing,
     required_modules,
 )
+from skillsmith.library.extractor import SkillExtractor
 from skillsmith.models import Node, Skill, SkillArtifact, Template
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import ExecutionError
-from skillsmith.library.sandbox import (
+from skillsmith.library.execution.sandbox import (
     TIMED_OUT,
     BoundedOutput,
     CodeOutcome,

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from skillsmith.db import Database
 from skillsmith.errors import SecretFoundError
 from skillsmith.leaks import DETECTORS, refuse, scan
-from skillsmith.library.document import to_document
 from skillsmith.library.exchange import export_skills
+from skillsmith.library.program.document import to_document
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.sync import sync_folder
 from skillsmith.models import Skill, Variable

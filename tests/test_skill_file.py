@@ -11,11 +11,11 @@ from plot_skill import plot
 
 from skillsmith.db import Database
 from skillsmith.errors import ExitCode, InvalidSkillFileError
-from skillsmith.library.document import digest_of_document
 from skillsmith.library.exchange import export_skills, import_files
+from skillsmith.library.program.document import digest_of_document
+from skillsmith.library.program.seal import MAX_DEPTH
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import MAX_DEPTH
-from skillsmith.library.skill_file import MAX_BYTES, read_skill_file
+from skillsmith.library.sharing.file import MAX_BYTES, read_skill_file
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from skill_md_rules import broken_rules, front_of
 from skillsmith.db import Database
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, RefusedError, UsageError
 from skillsmith.library.exchange import export_skills, import_files, trust
+from skillsmith.library.program.stability import unstable_places
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.skill_folder import folder_hash, is_plain_path, read_files
-from skillsmith.library.skill_md import CLAUDE_CODE_KEYS, breaches, one_line, take_apart, write_head
-from skillsmith.library.stability import unstable_places
+from skillsmith.library.sharing.folder import folder_hash, is_plain_path, read_files
+from skillsmith.library.sharing.skill_md import CLAUDE_CODE_KEYS, breaches, one_line, take_apart, write_head
 from skillsmith.models import Skill, SkillArtifact
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "skills"
@@ -229,11 +229,11 @@ def test_links_and_large_files_are_refused(
     (write(tmp_path / "a") / "notes.md").symlink_to(secret)
     (write(tmp_path / "b") / "more").symlink_to(tmp_path)
     write(tmp_path / "c", big_md="x" * 3000)
-    monkeypatch.setattr("skillsmith.library.skill_folder.MAX_FILE_BYTES", 2000)
+    monkeypatch.setattr("skillsmith.library.sharing.folder.MAX_FILE_BYTES", 2000)
     for name, reason in {"a": "notes.md is a link", "b": "more is a link", "c": "big.md is larger"}.items():
         with pytest.raises(InvalidSkillFileError, match=reason):
             import_files(library, [tmp_path / name])
-    monkeypatch.setattr("skillsmith.library.skill_folder.MAX_FILES", 0)
+    monkeypatch.setattr("skillsmith.library.sharing.folder.MAX_FILES", 0)
     with pytest.raises(InvalidSkillFileError, match="more than 0 files"):
         import_files(library, [write(tmp_path / "d")])
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skillsmith.db import Database
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.skill_text import search_expression, split_names
+from skillsmith.library.store.text import search_expression, split_names
 from skillsmith.models import Node, Skill, SkillArtifact, Template, Variable
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from skillsmith.library.stability import unstable_places
+from skillsmith.library.program.stability import unstable_places
 from skillsmith.models import Node, Skill, Slot, Template, Variable
 
 HIDDEN = '__import__("os").system("echo owned") or ""'

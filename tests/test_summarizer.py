@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
 from skillsmith.events import EventLog
+from skillsmith.library.reporting.summarizer_lines import lines_of, read, tokens_in, written
 from skillsmith.library.summarizer import STRETCH_EVENTS, ContextSummarizer
-from skillsmith.library.summarizer_lines import lines_of, read, tokens_in, written
 from skillsmith.models import AgentReply, AgentTask, CodeUse, Event, ToolUse
 from skillsmith.models.protocols import AgentError
 from skillsmith.runs import RunRepository

@@ -11,7 +11,7 @@ from skillsmith.db import Database
 from skillsmith.errors import RefusedError
 from skillsmith.library.exchange import export_skills, trust
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.skill_file import read_skill_file
+from skillsmith.library.sharing.file import read_skill_file
 from skillsmith.library.sync import sync_folder
 from skillsmith.models import Node, Proof, Skill
 

@@ -15,10 +15,10 @@ pytest.importorskip("openai")
 from model_server import Answer, Server, refuse, system_of, text, tools
 
 from skillsmith.errors import UsageError
-from skillsmith.library.ag2_runner import Ag2Runner
-from skillsmith.library.budgets import Budget
-from skillsmith.library.model_settings import ModelSettings
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.agents.ag2_runner import Ag2Runner
+from skillsmith.library.agents.budgets import Budget
+from skillsmith.library.agents.model_settings import ModelSettings
+from skillsmith.library.tools.callables import PythonTools
 from skillsmith.models import Event
 from skillsmith.teams import PlainTeam, TeamResult, load_team
 from skillsmith.teams.result import Fact, judge

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillsmith.library.template_change import changed_template
+from skillsmith.library.execution.template_change import changed_template
 from skillsmith.library.templates import fill
 from skillsmith.models import Slot, Template
 

@@ -10,10 +10,10 @@ from word_embedder import WordEmbedder
 from skillsmith.db import Database
 from skillsmith.ids import new_id
 from skillsmith.library.matcher import SkillMatcher
+from skillsmith.library.matching.threshold import ENOUGH, LEAST, MOST, learned_threshold, shift_of
+from skillsmith.library.matching.weights import MIN_CONFIDENCE
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.threshold import ENOUGH, LEAST, MOST, learned_threshold, shift_of
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.weights import MIN_CONFIDENCE
 from skillsmith.models import Execution, Skill
 
 UNRELATED = "Book a table for two at an Italian restaurant"

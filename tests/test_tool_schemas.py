@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import jsonschema
 
-from skillsmith.library.tool_schemas import function_schema, schema_of
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
+from skillsmith.library.tools.schemas import function_schema, schema_of
 
 
 class Colour(Enum):

@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 from skillsmith.errors import ExecutionError, UsageError
-from skillsmith.library.calls import failure_in
-from skillsmith.library.tools import PythonTools, module_tools, to_plain
+from skillsmith.library.tools.callables import PythonTools, module_tools, to_plain
+from skillsmith.library.trace.calls import failure_in
 from skillsmith.models import ToolSource
 
 _COUNT = iter(range(1_000_000))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from histories import code, number, of
 
-from skillsmith.library.trust_ladder import STALE_DAYS, TrustLadder
+from skillsmith.library.evidence.trust_ladder import STALE_DAYS, TrustLadder
 from skillsmith.models import Execution, Skill, SkillState
 from skillsmith.workspace import Workspace, open_workspace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skillsmith.library.validation import validate_skill
+from skillsmith.library.program.validation import validate_skill
 from skillsmith.models import FromInput, FromNode, Node, Skill, Variable
 
 

@@ -16,7 +16,7 @@ from word_embedder import WordEmbedder
 from skillsmith.db import Database
 from skillsmith.errors import ModelError, StorageError
 from skillsmith.library import vectors
-from skillsmith.library.own_texts import PART, mean_vector, own_texts, parts_of
+from skillsmith.library.matching.own_texts import PART, mean_vector, own_texts, parts_of
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.vectors import VectorIndex
 from skillsmith.models import Skill

@@ -8,7 +8,7 @@ import pytest
 from skillsmith.db import Database
 from skillsmith.library.exchange import export_skills
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.verify import verify_files, verify_library
+from skillsmith.library.sharing.verify import verify_files, verify_library
 from skillsmith.models import FromInput, Node, Skill, SkillArtifact, Variable
 
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError, RefusedError, UntrustedError, UsageError
-from skillsmith.library.document import to_document
+from skillsmith.library.evidence.rollback_rule import fisher_low, significantly_worse
+from skillsmith.library.evidence.version_diff import changes_between
 from skillsmith.library.exchange import trust
-from skillsmith.library.history import Figures
 from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.seal import content_digest
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.rollback_rule import fisher_low, significantly_worse
-from skillsmith.library.seal import content_digest
-from skillsmith.library.version_diff import changes_between
+from skillsmith.library.store.history import Figures
 from skillsmith.library.versions import SkillVersionManager
 from skillsmith.models import (
     Constant,

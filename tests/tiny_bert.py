@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skillsmith.library.model_sources import KNOWN_MODELS, MINILM, ModelSpec, sha256
+from skillsmith.library.embedding.sources import KNOWN_MODELS, MINILM, ModelSpec, sha256
 
 NAME = "tests/tiny-bert"
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 32, 4, 2, 64, 48

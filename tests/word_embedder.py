@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from hashlib import sha256
 
-from skillsmith.library.wording import stem, telling_words
+from skillsmith.library.matching.wording import stem, telling_words
 
 
 class WordEmbedder:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skillsmith.library.bindings import sources
+from skillsmith.library.program.bindings import sources
 from skillsmith.models import FromNode, Json, Skill
 
 if TYPE_CHECKING:

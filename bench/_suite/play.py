@@ -9,8 +9,8 @@ from typing import Any
 
 from _suite.model import Done, Files, Source, Turn
 from skillsmith.capture import AgentExecutionLogger
-from skillsmith.library.sandbox import run_code
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.execution.sandbox import run_code
+from skillsmith.library.tools.callables import PythonTools
 
 CODE_TIMEOUT_SECONDS = 30.0
 

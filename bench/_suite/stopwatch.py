@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from skillsmith.library import node_runs, sandbox
-from skillsmith.library.tools import PythonTools
+from skillsmith.library.tools.callables import PythonTools
 
 if TYPE_CHECKING:
     from skillsmith.models import AgentRunner, Json

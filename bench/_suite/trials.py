@@ -15,8 +15,8 @@ from _suite.play import methods_of, play, write_files
 from _suite.stopwatch import Stopwatch, TimedAgents, TimedTools
 from skillsmith.capture.redact import redact_event
 from skillsmith.errors import SkillsmithError
+from skillsmith.library.execution.outcome import ExecutionResult
 from skillsmith.library.executor import SkillExecutor
-from skillsmith.library.outcome import ExecutionResult
 from skillsmith.models import Adaptation, Skill
 from skillsmith.workspace import Workspace
 

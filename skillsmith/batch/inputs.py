@@ -17,7 +17,7 @@ import orjson
 
 from skillsmith.errors import UsageError
 from skillsmith.ids import digest_of
-from skillsmith.library.inputs import accept, find_variable, missing_inputs
+from skillsmith.library.program.inputs import accept, find_variable, missing_inputs
 from skillsmith.models import Json, Skill
 
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}

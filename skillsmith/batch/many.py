@@ -12,8 +12,8 @@ from skillsmith.batch.items import ItemResult, Job, Plan, of_execution
 from skillsmith.batch.processes import run_in_processes
 from skillsmith.batch.results import Results
 from skillsmith.errors import ExecutionError
-from skillsmith.library.batch_rows import BatchRows
-from skillsmith.library.graph import build_graph
+from skillsmith.library.program.graph import build_graph
+from skillsmith.library.store.batch_rows import BatchRows
 from skillsmith.workspace import Workspace, open_workspace
 
 

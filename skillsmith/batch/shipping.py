@@ -17,7 +17,7 @@ from skillsmith import archive_rows
 from skillsmith.batch.items import ItemResult, Job, Plan
 from skillsmith.batch.worker import Worker
 from skillsmith.db import Database
-from skillsmith.library.graph import build_graph
+from skillsmith.library.program.graph import build_graph
 from skillsmith.models import Execution, Skill
 from skillsmith.workspace import Workspace, open_workspace
 

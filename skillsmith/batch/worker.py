@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from skillsmith.batch.items import ItemResult, Job, Plan, of_execution
 from skillsmith.errors import SkillsmithError
-from skillsmith.library.lease import StillRunningError, lease
-from skillsmith.library.outcome import ExecutionInterruptedError, ExecutionResult
+from skillsmith.library.execution.lease import StillRunningError, lease
+from skillsmith.library.execution.outcome import ExecutionInterruptedError, ExecutionResult
 from skillsmith.models import AgentRunner, Json, ToolSource
 from skillsmith.teams.means import opened
 from skillsmith.workspace import open_workspace
@@ -111,8 +111,8 @@ class Worker:
 
     def _agents(self) -> AgentRunner | None:
         """Return what runs agent nodes, with a budget of its own for each input."""
-        from skillsmith.library.budgets import Budget  # noqa: PLC0415  (with the executor)
-        from skillsmith.library.model_settings import read_settings  # noqa: PLC0415
+        from skillsmith.library.agents.budgets import Budget  # noqa: PLC0415  (with the executor)
+        from skillsmith.library.agents.model_settings import read_settings  # noqa: PLC0415
 
         if all(node.kind not in ("agent", "skill") for node in self._skill.nodes):
             return None

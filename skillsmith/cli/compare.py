@@ -32,7 +32,7 @@ def compare(session: Session, *, name: NameArgument, references: RunsArgument = 
 
     A run that the skill was made from is compared by its recorded events, any other by the tools it called.
     """
-    from skillsmith.library.comparison import Comparer, totals  # noqa: PLC0415  (only here)
+    from skillsmith.library.evidence.comparison import Comparer, totals  # noqa: PLC0415  (only here)
 
     with session.open() as workspace:
         skill = name.partition("@")[0]

@@ -108,7 +108,7 @@ def compose(
 
 def _input(text: str) -> Variable:
     """Read a declared input: ``mode:string=fast``."""
-    from skillsmith.library.inputs import accept  # noqa: PLC0415  (only here)
+    from skillsmith.library.program.inputs import accept  # noqa: PLC0415  (only here)
 
     kinds: dict[str, VariableType] = {kind: kind for kind in get_args(VariableType) if kind != "enum"}
     found = _INPUT.fullmatch(text.strip())

@@ -90,7 +90,7 @@ def _vector_extension() -> _Check:
 
 
 def _model() -> _Check:
-    from skillsmith.library.model_store import model_status  # noqa: PLC0415  (15 ms)
+    from skillsmith.library.embedding.store import model_status  # noqa: PLC0415  (15 ms)
 
     status = model_status()
     hint = "" if status.ready else "; until then matching goes by words alone"
@@ -126,7 +126,7 @@ def _content_checks(workspace: Workspace, path: Path) -> Iterator[_Check]:
 
 
 def _integrity(workspace: Workspace) -> _Check:
-    from skillsmith.library.verify import verify_library  # noqa: PLC0415  (only to check)
+    from skillsmith.library.sharing.verify import verify_library  # noqa: PLC0415  (only to check)
 
     def work() -> str:
         problems = verify_library(workspace.db).problems

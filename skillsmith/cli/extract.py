@@ -18,8 +18,8 @@ from skillsmith.presentation.text import plural, short_id, split_list
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
+    from skillsmith.library.agents.model_settings import ModelSettings
     from skillsmith.library.extractor import ExtractionReport
-    from skillsmith.library.model_settings import ModelSettings
 
 
 def _from(runs: Sequence[str]) -> str:
@@ -139,7 +139,7 @@ def _retire_drafts(workspace: Workspace, runs: Sequence[str]) -> None:
 
 def _model() -> ModelSettings:
     """Return the model that is configured, which --polish needs."""
-    from skillsmith.library.model_settings import HOW_TO_CONFIGURE, read_settings  # noqa: PLC0415  (rare)
+    from skillsmith.library.agents.model_settings import HOW_TO_CONFIGURE, read_settings  # noqa: PLC0415  (rare)
 
     settings = read_settings()
     if settings is None:

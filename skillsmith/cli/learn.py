@@ -102,7 +102,7 @@ def _summarizer(workspace: Workspace, *, with_model: bool) -> ContextSummarizer:
 
     if not with_model:
         return ContextSummarizer(workspace.db)
-    from skillsmith.library.model_settings import HOW_TO_CONFIGURE, read_settings  # noqa: PLC0415  (rare)
+    from skillsmith.library.agents.model_settings import HOW_TO_CONFIGURE, read_settings  # noqa: PLC0415  (rare)
 
     settings = read_settings()
     if settings is None:

@@ -10,7 +10,7 @@ from skillsmith.cli.session import Session, command
 from skillsmith.models import Json
 
 if TYPE_CHECKING:
-    from skillsmith.library.model_store import ModelStatus
+    from skillsmith.library.embedding.store import ModelStatus
 
 NameArgument = Annotated[
     str | None,
@@ -21,7 +21,7 @@ NameArgument = Annotated[
 @command("skillsmith model status", "skillsmith model status --json")
 def model_status(session: Session, *, name: NameArgument = None) -> None:
     """Tell whether the embedding model is installed; nothing is downloaded."""
-    from skillsmith.library import model_store  # noqa: PLC0415  (15 ms)
+    from skillsmith.library.embedding import store as model_store  # noqa: PLC0415  (15 ms)
 
     _print(session, model_store.model_status(name or model_store.DEFAULT_MODEL))
 
@@ -29,7 +29,7 @@ def model_status(session: Session, *, name: NameArgument = None) -> None:
 @command("skillsmith model install", "skillsmith model install BAAI/bge-small-en-v1.5")
 def model_install(session: Session, *, name: NameArgument = None) -> None:
     """Install the embedding model once; afterwards matching needs no network."""
-    from skillsmith.library import model_store  # noqa: PLC0415  (15 ms)
+    from skillsmith.library.embedding import store as model_store  # noqa: PLC0415  (15 ms)
 
     chosen = name or model_store.DEFAULT_MODEL
     _print(session, model_store.install_model(chosen, progress=session.out.note))

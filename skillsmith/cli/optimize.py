@@ -19,7 +19,7 @@ from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
     from skillsmith.library.optimizer import Optimization
-    from skillsmith.library.proposals import Proposal
+    from skillsmith.library.proposing.proposals import Proposal
 
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="NAME", show_default=False, help="The skill; left out: the library.")

@@ -25,9 +25,9 @@ from skillsmith.teams.model import MAX_TURNS, Model
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
+    from skillsmith.library.execution.outcome import ExecutionResult
+    from skillsmith.library.execution.walk import ExecutionCallbacks
     from skillsmith.library.executor import SkillExecutor
-    from skillsmith.library.outcome import ExecutionResult
-    from skillsmith.library.walk import ExecutionCallbacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +257,7 @@ def _context(
         UsageError: A setting makes no sense, or the execution cannot go on.
     """
     if resume is not None:
-        from skillsmith.library.resumption import refuse_resume  # noqa: PLC0415  (the executor loads it too)
+        from skillsmith.library.execution.resumption import refuse_resume  # noqa: PLC0415  (the executor loads it too)
 
         execution = workspace.ledger.get(resume)
         refuse_resume(execution, choice.skill)  # before anything is asked
@@ -269,14 +269,14 @@ def _context(
 
 
 def _inputs(settings: Sequence[str], skill: Skill) -> dict[str, Json]:
-    from skillsmith.library.inputs import parse_settings  # noqa: PLC0415  (the executor loads it too)
+    from skillsmith.library.program.inputs import parse_settings  # noqa: PLC0415  (the executor loads it too)
 
     return parse_settings(settings, skill)
 
 
 def _callbacks(session: Session) -> ExecutionCallbacks:
     """Tell people how far the execution is, and ask them where a step wants their approval."""
-    from skillsmith.library.walk import ExecutionCallbacks  # noqa: PLC0415  (the executor has loaded it)
+    from skillsmith.library.execution.walk import ExecutionCallbacks  # noqa: PLC0415  (the executor has loaded it)
 
     def on_event(name: str, data: Mapping[str, Json]) -> None:
         if name == "NODE_ENDED":

@@ -27,7 +27,7 @@ def ask_missing(session: Session, skill: Skill, plan: Mapping[str, Any]) -> dict
 
 def _asked(session: Session, skill: Skill, name: str) -> Json:
     """Ask until there is an answer that the input takes; a recorded value is offered, not taken unasked."""
-    from skillsmith.library.inputs import as_setting, coerce, find_variable  # noqa: PLC0415  (the plan loaded it)
+    from skillsmith.library.program.inputs import as_setting, coerce, find_variable  # noqa: PLC0415  (the plan loaded it)
 
     variable = find_variable(skill, name)
     example = f" (it was {as_setting(variable.default)})" if variable.default is not None else ""

@@ -27,7 +27,7 @@ PLAIN = "plain"
 
 def may_ask(model: str | None, team: str | None) -> bool:
     """Whether agents may do a task: then there is work also for a file that has no skills yet."""
-    from skillsmith.library.model_settings import MODEL_VARIABLE  # noqa: PLC0415  (only to run)
+    from skillsmith.library.agents.model_settings import MODEL_VARIABLE  # noqa: PLC0415  (only to run)
 
     return bool(team or model or os.environ.get(MODEL_VARIABLE))
 
@@ -97,7 +97,7 @@ def _own_team(task: TeamTask) -> OwnTeam | None:
 
 
 def _nobody(task: TeamTask, model: Model) -> SkillsmithError:
-    from skillsmith.library.model_settings import HOW_TO_CONFIGURE  # noqa: PLC0415  (loaded already)
+    from skillsmith.library.agents.model_settings import HOW_TO_CONFIGURE  # noqa: PLC0415  (loaded already)
 
     hint = str(model.problem) if model.problem else f"for agents to do it, {HOW_TO_CONFIGURE}"
     return NoMatchError(task.why, hint=f"name a skill with --use-skill; {hint}")
@@ -124,7 +124,7 @@ def _links(task: TeamTask) -> dict[str, Json]:
 def _work(
     session: Session, workspace: Workspace, model: Model, task: TeamTask, own: OwnTeam | None
 ) -> TeamResult:
-    from skillsmith.library.workfolder import default_work_dir  # noqa: PLC0415  (loaded already)
+    from skillsmith.library.execution.workfolder import default_work_dir  # noqa: PLC0415  (loaded already)
 
     folder = task.work_dir or default_work_dir("team", folder=Path.cwd())
     if own is not None:

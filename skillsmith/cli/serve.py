@@ -170,7 +170,7 @@ def _require_skills(session: Session, known: Sequence[str], allowed: Sequence[st
 def _check_tools(sources: Sequence[str]) -> None:
     """Open the tools once, so that a mistake is told now and not by the first job."""
     if sources:
-        from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
+        from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
 
         with open_tools(*sources) as tools:
             tuple(tools.names())
@@ -178,7 +178,7 @@ def _check_tools(sources: Sequence[str]) -> None:
 
 def _check_model(name: str | None) -> None:
     if name is not None:
-        from skillsmith.library.model_settings import read_settings  # noqa: PLC0415  (only with a model)
+        from skillsmith.library.agents.model_settings import read_settings  # noqa: PLC0415  (only with a model)
 
         read_settings(model=name)
 

@@ -98,7 +98,7 @@ def export(
 
 def _target(output: Path | None, to: str | None) -> Path:
     """Return the folder to write to, which one of the two options names."""
-    from skillsmith.library.lockfile import PLACES  # noqa: PLC0415  (only to share)
+    from skillsmith.library.sharing.lockfile import PLACES  # noqa: PLC0415  (only to share)
 
     if (output is None) == (to is None):
         raise UsageError("it is not said where to write", hint="give one of --output PATH and --to agents")
@@ -201,7 +201,7 @@ def _import_document(report: ImportReport) -> dict[str, Json]:
 
 def _missing(workspace: Workspace, imported: Iterable[str]) -> dict[str, Json]:
     """Return which packages and programs new skills need that are not here, and how to get them."""
-    from skillsmith.library.requirements import missing_for, needs_of  # noqa: PLC0415  (only to share)
+    from skillsmith.library.extraction.requirements import missing_for, needs_of  # noqa: PLC0415  (only to share)
 
     needs = {ref: needs_of(workspace.skills.get(ref)) for ref in imported}
     found = {ref: [f"{one.name}: {one.hint}" for one in missing_for(need)] for ref, need in needs.items()}
@@ -287,7 +287,7 @@ def verify(
     ] = None,
 ) -> ExitCode:
     """Check skill files against their digests, or the whole database against its own."""
-    from skillsmith.library.verify import verify_files, verify_library  # noqa: PLC0415  (only to verify)
+    from skillsmith.library.sharing.verify import verify_files, verify_library  # noqa: PLC0415  (only to verify)
 
     with session.out.progress("checking"):
         if paths:

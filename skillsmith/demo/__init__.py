@@ -20,8 +20,8 @@ from skillsmith.demo.scenario import NEW_TASK, TASK, TURNS
 from skillsmith.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
+    from skillsmith.library.execution.outcome import ExecutionResult
     from skillsmith.library.extractor import ExtractionReport
-    from skillsmith.library.outcome import ExecutionResult
     from skillsmith.models import Json, MatchResult
 
 MODEL_LATENCY_SECONDS = 1.0

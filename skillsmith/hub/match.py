@@ -20,16 +20,16 @@ from skillsmith.hub import local_rows
 from skillsmith.hub.client import Hub
 from skillsmith.hub.vector_rows import index_name, quoted, vector_text
 from skillsmith.ids import digest_of
-from skillsmith.library.candidates import MAX_TERMS, SMALL_LIBRARY, Question, TextIndex
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.matcher import SkillMatcher
-from skillsmith.library.ranking import BEST_IN_WORDS, NEIGHBOURS, Ranker
+from skillsmith.library.matching.candidates import MAX_TERMS, SMALL_LIBRARY, Question, TextIndex
+from skillsmith.library.matching.ranking import BEST_IN_WORDS, NEIGHBOURS, Ranker
+from skillsmith.library.matching.threshold import learned_threshold
+from skillsmith.library.matching.wording import MAX_CHARACTERS, telling_words
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.skill_file import read_skill_bytes
-from skillsmith.library.skill_md_reader import carries_code
-from skillsmith.library.threshold import learned_threshold
+from skillsmith.library.sharing.file import read_skill_bytes
+from skillsmith.library.sharing.skill_md_reader import carries_code
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.wording import MAX_CHARACTERS, telling_words
 from skillsmith.models import Embedder, MatchResult, SkillState
 from skillsmith.workspace import Workspace
 

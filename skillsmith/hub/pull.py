@@ -16,11 +16,11 @@ from skillsmith.hub.client import Hub
 from skillsmith.hub.marks import ALIVE, DEFERRED, GONE, Marks, machine_id
 from skillsmith.hub.pull_pointers import PulledPointers
 from skillsmith.hub.reports import PullReport, Refused, Renumbered
-from skillsmith.library.document import Document
-from skillsmith.library.seal import content_digest
-from skillsmith.library.skill_file import read_skill_bytes
-from skillsmith.library.skill_md_reader import carries_code
-from skillsmith.library.validation import REFERENCE
+from skillsmith.library.program.document import Document
+from skillsmith.library.program.seal import content_digest
+from skillsmith.library.program.validation import REFERENCE
+from skillsmith.library.sharing.file import read_skill_bytes
+from skillsmith.library.sharing.skill_md_reader import carries_code
 from skillsmith.models import Skill, SkillState
 from skillsmith.workspace import Workspace
 

@@ -18,9 +18,9 @@ from skillsmith.hub.deciding import Pull, decide_pull
 from skillsmith.hub.local_rows import Pointer
 from skillsmith.hub.marks import Base, Marks
 from skillsmith.hub.reports import PointerConflict
-from skillsmith.library.document import Document, to_document
-from skillsmith.library.merge import Merge, merge_skills
-from skillsmith.library.seal import content_digest
+from skillsmith.library.program.document import Document, to_document
+from skillsmith.library.program.seal import content_digest
+from skillsmith.library.sharing.merge import Merge, merge_skills
 from skillsmith.models import Skill, SkillState
 from skillsmith.workspace import Workspace
 

@@ -22,10 +22,10 @@ from skillsmith.hub.reports import PushReport
 from skillsmith.hub.vector_rows import push_vectors
 from skillsmith.ids import digest_of
 from skillsmith.leaks import refuse, scan
-from skillsmith.library.clearance import HINT
-from skillsmith.library.document import Document
-from skillsmith.library.seal import canonical, render
-from skillsmith.library.skill_text import search_columns
+from skillsmith.library.program.document import Document
+from skillsmith.library.program.seal import canonical, render
+from skillsmith.library.store.clearance import HINT
+from skillsmith.library.store.text import search_columns
 from skillsmith.workspace import Workspace
 
 Progress = Callable[[int, str], None]

@@ -19,7 +19,7 @@ from skillsmith.hub.deciding import ABSENT, Push, decide_push, moved_here
 from skillsmith.hub.local_rows import Pointer
 from skillsmith.hub.marks import ALIVE, DEFERRED, GONE, Base, Marks
 from skillsmith.hub.reports import PointerConflict
-from skillsmith.library.history import user_name
+from skillsmith.library.store.history import user_name
 from skillsmith.workspace import Workspace
 
 BATCH = 1000

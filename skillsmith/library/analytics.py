@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from skillsmith.db import Database, Row
 from skillsmith.errors import NotFoundError, UsageError
-from skillsmith.library.analytics_costs import CostReader
-from skillsmith.library.analytics_figures import (
+from skillsmith.library.reporting.costs import CostReader
+from skillsmith.library.reporting.figures import (
     CostAnalysis,
     Failure,
     Figures,
@@ -29,12 +29,12 @@ from skillsmith.library.analytics_figures import (
     VersionHeat,
     figures_of,
 )
-from skillsmith.library.analytics_rows import AnalyticsRows, Bucket, Chosen
+from skillsmith.library.reporting.rows import AnalyticsRows, Bucket, Chosen
 from skillsmith.library.repository import SkillRepository
 from skillsmith.models import Json, Skill
 
 if TYPE_CHECKING:
-    from skillsmith.library.consolidation import Consolidation
+    from skillsmith.library.reporting.consolidation import Consolidation
 
 Metric: TypeAlias = Literal["success_rate", "executions", "time_saved", "cost_saved", "last_used"]
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
@@ -177,7 +177,7 @@ class SkillAnalytics:
 
     def consolidation_candidates(self, *, limit: int = 20) -> tuple[Consolidation, ...]:
         """Return pairs of skills that do nearly the same, each with what to do about it."""
-        from skillsmith.library.consolidation import Consolidator  # noqa: PLC0415  (reads whole skills)
+        from skillsmith.library.reporting.consolidation import Consolidator  # noqa: PLC0415  (reads whole skills)
 
         return Consolidator(self._db).candidates(limit=limit)
 

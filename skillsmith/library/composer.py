@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from skillsmith.db import Database
 from skillsmith.errors import NearDuplicateError, UsageError
-from skillsmith.library.composer_flow import condition_problems, flow_of
-from skillsmith.library.composer_parts import PATTERNS, Pattern, read_parts
-from skillsmith.library.composer_proof import can_replay, reconstructs, replays
-from skillsmith.library.composer_skill import Plan, composed_skill, outputs_of
-from skillsmith.library.composer_wiring import Wire, Wirer, parse_wires
-from skillsmith.library.document import to_document
-from skillsmith.library.graph import build_graph
+from skillsmith.library.composing.flow import condition_problems, flow_of
+from skillsmith.library.composing.parts import PATTERNS, Pattern, read_parts
+from skillsmith.library.composing.proof import can_replay, reconstructs, replays
+from skillsmith.library.composing.skill import Plan, composed_skill, outputs_of
+from skillsmith.library.composing.wiring import Wire, Wirer, parse_wires
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.graph import build_graph
+from skillsmith.library.program.similarity import structure_digest
+from skillsmith.library.program.validation import NAME, validate_skill
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.similarity import structure_digest
-from skillsmith.library.validation import NAME, validate_skill
 from skillsmith.models import Proof, Skill, Variable
 
 if TYPE_CHECKING:
-    from skillsmith.library.composer_chains import Chain
+    from skillsmith.library.composing.chains import Chain
     from skillsmith.library.matcher import SkillMatcher
 
 __all__ = ["Composition", "SkillComposer", "Wire"]
@@ -208,7 +208,7 @@ class SkillComposer:
         Raises:
             UsageError: The task is empty.
         """
-        from skillsmith.library.composer_chains import find_chains  # noqa: PLC0415  (loads the matcher)
+        from skillsmith.library.composing.chains import find_chains  # noqa: PLC0415  (loads the matcher)
 
         return find_chains(task, self._matcher(), limit=limit, min_confidence=min_confidence)
 

@@ -12,13 +12,13 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from skillsmith.library.bindings import as_text, rename_nodes, show, sources
-from skillsmith.library.calls import Call, Said
-from skillsmith.library.composed import counted, number_in, pieces, shared_phrases
-from skillsmith.library.literals import Occurrence, find, is_weak, named_nearby, type_of
-from skillsmith.library.naming import VariableSet
-from skillsmith.library.results import Place, ResultIndex, best, echoes, flow
-from skillsmith.library.selectors import select_by_input
+from skillsmith.library.program.bindings import as_text, rename_nodes, show, sources
+from skillsmith.library.trace.calls import Call, Said
+from skillsmith.library.trace.composed import counted, number_in, pieces, shared_phrases
+from skillsmith.library.trace.literals import Occurrence, find, is_weak, named_nearby, type_of
+from skillsmith.library.trace.naming import VariableSet
+from skillsmith.library.trace.results import Place, ResultIndex, best, echoes, flow
+from skillsmith.library.trace.selectors import select_by_input
 from skillsmith.models import (
     Binding,
     Constant,

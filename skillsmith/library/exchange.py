@@ -13,14 +13,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 from skillsmith.errors import InvalidSkillFileError, SkillsmithError, StorageError, UsageError
-from skillsmith.library.document import Document
-from skillsmith.library.folder_export import write_skill_folders
+from skillsmith.library.program.document import Document
+from skillsmith.library.program.seal import content_digest
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import content_digest
-from skillsmith.library.shared_files import named_and_found, read_found, read_shared
-from skillsmith.library.skill_file import SUFFIX, SkillFile, differing, write_skill_file
-from skillsmith.library.skill_md import DIALECTS
-from skillsmith.library.skill_md_reader import carries_code
+from skillsmith.library.sharing.file import SUFFIX, SkillFile, differing, write_skill_file
+from skillsmith.library.sharing.folder_export import write_skill_folders
+from skillsmith.library.sharing.shared_files import named_and_found, read_found, read_shared
+from skillsmith.library.sharing.skill_md import DIALECTS
+from skillsmith.library.sharing.skill_md_reader import carries_code
 from skillsmith.models import Problem, Skill, SkillState
 
 BATCH = 200

@@ -16,39 +16,39 @@ from tempfile import TemporaryDirectory
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
 from skillsmith.files import FileRepository
-from skillsmith.library.binder import file_roles
-from skillsmith.library.bindings import UnresolvedError
-from skillsmith.library.books import Books
 from skillsmith.library.checkpoints import Progress, SkillCheckpointManager
-from skillsmith.library.cleaning import Cleaner, Redact
-from skillsmith.library.dry_run import document_of
-from skillsmith.library.execution_log import ExecutionLog
-from skillsmith.library.interrupts import sigterm_interrupts
-from skillsmith.library.lease import lease
-from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.library.mending import Mender
-from skillsmith.library.node_runs import NodeRunner
-from skillsmith.library.outcome import (
+from skillsmith.library.evidence.trust_ladder import TrustLadder
+from skillsmith.library.execution.books import Books
+from skillsmith.library.execution.cleaning import Cleaner, Redact
+from skillsmith.library.execution.dry_run import document_of
+from skillsmith.library.execution.execution_log import ExecutionLog
+from skillsmith.library.execution.interrupts import sigterm_interrupts
+from skillsmith.library.execution.lease import lease
+from skillsmith.library.execution.mending import Mender
+from skillsmith.library.execution.node_runs import NodeRunner
+from skillsmith.library.execution.outcome import (
     ExecutionInterruptedError,
     ExecutionResult,
     collect_outputs,
     counted,
     output_problem,
 )
-from skillsmith.library.preparation import Means, Preparation, prepare, warnings_of
-from skillsmith.library.recovery import put_back
-from skillsmith.library.repository import SkillRepository
-from skillsmith.library.resumption import (
+from skillsmith.library.execution.preparation import Means, Preparation, prepare, warnings_of
+from skillsmith.library.execution.recovery import put_back
+from skillsmith.library.execution.resumption import (
     confirm_uncertain,
     refuse_resume,
     refuse_without_results,
     refuse_without_secrets,
 )
-from skillsmith.library.sandbox import ProcessGroups, clean_environment
+from skillsmith.library.execution.sandbox import ProcessGroups, clean_environment
+from skillsmith.library.execution.walk import ExecutionCallbacks, Walk, Walker
+from skillsmith.library.execution.workfolder import FilePlan, WorkFolder
+from skillsmith.library.ledger import ExecutionLedger
+from skillsmith.library.matching.binder import file_roles
+from skillsmith.library.program.bindings import UnresolvedError
+from skillsmith.library.repository import SkillRepository
 from skillsmith.library.tracking import SkillAdaptationTracker
-from skillsmith.library.trust_ladder import TrustLadder
-from skillsmith.library.walk import ExecutionCallbacks, Walk, Walker
-from skillsmith.library.workfolder import FilePlan, WorkFolder
 from skillsmith.models import AgentRunner, Json, Skill, ToolSource
 from skillsmith.runs import RunRepository
 

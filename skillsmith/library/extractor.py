@@ -13,27 +13,12 @@ from typing import Any
 from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NearDuplicateError, UsageError
 from skillsmith.files import FileRepository
-from skillsmith.library import describe
-from skillsmith.library.align import TracedRun
-from skillsmith.library.assemble import merged, ordered, outputs, tool_nodes
-from skillsmith.library.calls import Said, calls_of, printed_in, said_in
-from skillsmith.library.code_columns import CodedRun, coded
-from skillsmith.library.code_families import attempted_code, code_families
-from skillsmith.library.code_family import code_family
-from skillsmith.library.code_generalises import generalises_code, reconstructs_code
-from skillsmith.library.code_tests import given_tests
-from skillsmith.library.codenodes import CodePart, code_part, files_before, read_run
+from skillsmith.library.code.nodes import CodePart, code_part, files_before, read_run
+from skillsmith.library.code.tests import given_tests
 from skillsmith.library.dataflow import Flow, trace
-from skillsmith.library.document import to_document
-from skillsmith.library.families import attempted, families
-from skillsmith.library.family import family_skill
-from skillsmith.library.generalises import generalises, reconstructs_all
-from skillsmith.library.naming import VariableSet
-from skillsmith.library.proof import Recorded, reconstructs
-from skillsmith.library.repository import SkillRepository
-from skillsmith.library.requirements import requirements
-from skillsmith.library.similarity import structure_digest
-from skillsmith.library.skill_drafts import (
+from skillsmith.library.extraction import describe
+from skillsmith.library.extraction.assemble import merged, ordered, outputs, tool_nodes
+from skillsmith.library.extraction.drafts import (
     SkillDraft,
     proven,
     refuse_name,
@@ -41,6 +26,21 @@ from skillsmith.library.skill_drafts import (
     step_range,
     with_better_words,
 )
+from skillsmith.library.extraction.requirements import requirements
+from skillsmith.library.families.code_columns import CodedRun, coded
+from skillsmith.library.families.code_family import code_family
+from skillsmith.library.families.code_generalises import generalises_code, reconstructs_code
+from skillsmith.library.families.code_groups import attempted_code, code_families
+from skillsmith.library.families.generalises import generalises, reconstructs_all
+from skillsmith.library.families.groups import attempted, families
+from skillsmith.library.families.merging import family_skill
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.similarity import structure_digest
+from skillsmith.library.proof import Recorded, reconstructs
+from skillsmith.library.repository import SkillRepository
+from skillsmith.library.trace.align import TracedRun
+from skillsmith.library.trace.calls import Said, calls_of, printed_in, said_in
+from skillsmith.library.trace.naming import VariableSet
 from skillsmith.models import AgentRunner, Event, Node, Proof, Reason, Run, Skill, Variable
 from skillsmith.runs import RunRepository
 
@@ -382,7 +382,7 @@ def _recorded(flow: Flow) -> dict[str, Recorded]:
 
 def _used(nodes: Sequence[Node], lifted: VariableSet, more: Sequence[Variable]) -> tuple[Variable, ...]:
     """Return the variables that some node really uses."""
-    from skillsmith.library.bindings import sources  # noqa: PLC0415
+    from skillsmith.library.program.bindings import sources  # noqa: PLC0415
 
     bindings = [binding for node in nodes for binding in (*node.arguments.values(), *node.bindings.values())]
     used = {source.name for binding in bindings for source in sources(binding) if hasattr(source, "name")}

@@ -17,13 +17,13 @@ from skillsmith.db import Database
 from skillsmith.errors import ExtractionError, NotFoundError, SecretFoundError, UsageError
 from skillsmith.events import EventLog
 from skillsmith.ids import digest_of
-from skillsmith.library.calls import calls_of
-from skillsmith.library.document import to_document
+from skillsmith.library.extraction.incremental_rows import PARTIAL, ProgressRows
 from skillsmith.library.extractor import SkillExtractor
-from skillsmith.library.incremental_rows import PARTIAL, ProgressRows
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.seal import canonical
+from skillsmith.library.program.similarity import structure_digest
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import canonical
-from skillsmith.library.similarity import structure_digest
+from skillsmith.library.trace.calls import calls_of
 from skillsmith.models import Event, Json, Run, Skill
 from skillsmith.runs import RunRepository
 

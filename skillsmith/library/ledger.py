@@ -17,7 +17,7 @@ from skillsmith.db import Database, Row, page
 from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
-from skillsmith.library.intervals import wilson
+from skillsmith.library.evidence.intervals import wilson
 from skillsmith.models import Adaptation, Execution, Json, Skill
 
 Checkpoints: TypeAlias = list[tuple[int, str, dict[str, Json]]]
@@ -316,7 +316,7 @@ class ExecutionLedger:
         }
 
     def _against_plain_runs(self, name: str, version: int | None) -> dict[str, Json]:
-        from skillsmith.library.baseline import (  # noqa: PLC0415  (25 ms; only for figures)
+        from skillsmith.library.evidence.baseline import (  # noqa: PLC0415  (25 ms; only for figures)
             BaselineReader,
             Use,
             against,

@@ -2,8 +2,8 @@
 
 Candidates are ranked by one weighted sum of what meaning, words, tags, bound inputs and executions say.
 Confidence is how likely a candidate is right, given how far it leads over the others and over what an
-unrelated skill would reach (library/weights.py). When nothing reaches the threshold the answer is that there
-is none, and why.
+unrelated skill would reach (library/matching/weights.py). When nothing reaches the threshold the answer is
+that there is none, and why.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
-from skillsmith.library.ranking import Candidate, Ranker, Ranking, earlier_tasks
-from skillsmith.library.scoring import parts
-from skillsmith.library.skill_reader import SkillReader
-from skillsmith.library.threshold import Threshold, learned_threshold
+from skillsmith.library.matching.ranking import Candidate, Ranker, Ranking, earlier_tasks
+from skillsmith.library.matching.scoring import parts
+from skillsmith.library.matching.threshold import Threshold, learned_threshold
+from skillsmith.library.matching.wording import spoken, stem, telling_stems, without_places
+from skillsmith.library.store.reader import SkillReader
 from skillsmith.library.vectors import VectorIndex
-from skillsmith.library.wording import spoken, stem, telling_stems, without_places
 from skillsmith.models import Json, Match, MatchResult, Skill
 
 Found: TypeAlias = list[tuple[Skill, float, dict[str, Json]]]
@@ -57,7 +57,7 @@ class SkillMatcher:
             task: What is to be done, in words.
             top_k: At most so many.
             min_confidence: The least confidence of a match, 0 to 1; None: the library's own
-                (library/threshold.py).
+                (library/matching/threshold.py).
             tags: Only skills with all of these.
 
         Raises:

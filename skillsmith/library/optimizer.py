@@ -14,17 +14,17 @@ from typing import Any
 
 from skillsmith.db import Database
 from skillsmith.errors import RefusedError, SkillsmithError, UntrustedError, UsageError
-from skillsmith.library.optimizer_gate import BUDGET_SECONDS, Gate, proven
-from skillsmith.library.optimizer_rules import Verdict
-from skillsmith.library.proposal_edits import apply_change, changed_nodes
-from skillsmith.library.proposal_facts import FactReader, Facts
-from skillsmith.library.proposal_flow import computed_twice, side_by_side
-from skillsmith.library.proposal_guards import known_failures
-from skillsmith.library.proposal_inputs import changed_constants, changed_literals, new_defaults
-from skillsmith.library.proposal_nodes import left_out, mended_alike, put_in
-from skillsmith.library.proposal_prompts import shorter_prompts
-from skillsmith.library.proposal_rows import ProposalRows, Remembered
-from skillsmith.library.proposals import MIN_EXECUTIONS, Proposal
+from skillsmith.library.optimizing.gate import BUDGET_SECONDS, Gate, proven
+from skillsmith.library.optimizing.rules import Verdict
+from skillsmith.library.proposing.edits import apply_change, changed_nodes
+from skillsmith.library.proposing.facts import FactReader, Facts
+from skillsmith.library.proposing.flow import computed_twice, side_by_side
+from skillsmith.library.proposing.guards import known_failures
+from skillsmith.library.proposing.inputs import changed_constants, changed_literals, new_defaults
+from skillsmith.library.proposing.nodes import left_out, mended_alike, put_in
+from skillsmith.library.proposing.prompts import shorter_prompts
+from skillsmith.library.proposing.proposals import MIN_EXECUTIONS, Proposal
+from skillsmith.library.proposing.rows import ProposalRows, Remembered
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.versions import SkillVersionManager
 from skillsmith.models import AgentRunner, Json, Proof, Skill, ToolSource

@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 
 from skillsmith.errors import SkillsmithError
 from skillsmith.ids import digest_of
-from skillsmith.library.bindings import resolve
-from skillsmith.library.code_tests import GivenTests
-from skillsmith.library.conditions import Surroundings, holds
-from skillsmith.library.languages import is_python
-from skillsmith.library.results import as_exact
-from skillsmith.library.sandbox import run_code
+from skillsmith.library.code.tests import GivenTests
+from skillsmith.library.execution.sandbox import run_code
+from skillsmith.library.program.bindings import resolve
+from skillsmith.library.program.conditions import Surroundings, holds
+from skillsmith.library.program.languages import is_python
 from skillsmith.library.templates import render, verify_template
+from skillsmith.library.trace.results import as_exact
 from skillsmith.models import FileSnapshot, FromInput, Json, Node, Proof, Skill, Template
 
 REPLAY_TIMEOUT_SECONDS = 120.0

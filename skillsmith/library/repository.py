@@ -18,16 +18,16 @@ from skillsmith.db import Database
 from skillsmith.errors import RefusedError, UntrustedError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
-from skillsmith.library import skill_rows
-from skillsmith.library.clearance import Clearance
-from skillsmith.library.document import Document, to_document
-from skillsmith.library.history import CREATED, CURRENT, DELETED, STATE, SkillHistory, user_name
 from skillsmith.library.ledger import ExecutionLedger
-from skillsmith.library.seal import render
-from skillsmith.library.skill_reader import SkillReader
-from skillsmith.library.skill_text import search_columns
-from skillsmith.library.sync_base import SyncBase
-from skillsmith.library.validation import validate_skill
+from skillsmith.library.program.document import Document, to_document
+from skillsmith.library.program.seal import render
+from skillsmith.library.program.validation import validate_skill
+from skillsmith.library.store import rows as skill_rows
+from skillsmith.library.store.clearance import Clearance
+from skillsmith.library.store.history import CREATED, CURRENT, DELETED, STATE, SkillHistory, user_name
+from skillsmith.library.store.reader import SkillReader
+from skillsmith.library.store.sync_base import SyncBase
+from skillsmith.library.store.text import search_columns
 from skillsmith.models import Execution, Json, Proof, Skill, SkillArtifact, SkillState
 
 MAX_EXAMPLES = 50

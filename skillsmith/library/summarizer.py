@@ -16,7 +16,7 @@ from typing import Final
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
 from skillsmith.events import EventLog, content_of
-from skillsmith.library.summarizer_lines import (
+from skillsmith.library.reporting.summarizer_lines import (
     KINDS,
     LINE_CHARS,
     Line,
@@ -28,7 +28,7 @@ from skillsmith.library.summarizer_lines import (
     tokens_in,
     written,
 )
-from skillsmith.library.summarizer_rows import Stretch, SummaryRows
+from skillsmith.library.reporting.summarizer_rows import Stretch, SummaryRows
 from skillsmith.models import AgentRunner, AgentTask, Event, Json
 from skillsmith.models.protocols import AgentError
 from skillsmith.runs import RunRepository

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skillsmith.errors import InvalidSkillFileError, RefusedError, StorageError, UsageError
-from skillsmith.library.document import Document, to_document
 from skillsmith.library.exchange import UNUSABLE, Conflict, Import, ImportReport, make_folder, with_called
-from skillsmith.library.git_stages import BASE, OURS, THEIRS, conflict_stages
-from skillsmith.library.merge import Merge, merge_skills
+from skillsmith.library.program.document import Document, to_document
+from skillsmith.library.program.seal import content_digest
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.seal import content_digest
-from skillsmith.library.shared_files import read_found, shared_in
-from skillsmith.library.skill_file import SUFFIX, SkillFile, read_skill_bytes, write_skill_file
-from skillsmith.library.skill_folder import remove_folder, write_folder
-from skillsmith.library.skill_md import SIDECAR, open_name
-from skillsmith.library.skill_md_writer import skill_md_files
+from skillsmith.library.sharing.file import SUFFIX, SkillFile, read_skill_bytes, write_skill_file
+from skillsmith.library.sharing.folder import remove_folder, write_folder
+from skillsmith.library.sharing.git_stages import BASE, OURS, THEIRS, conflict_stages
+from skillsmith.library.sharing.merge import Merge, merge_skills
+from skillsmith.library.sharing.shared_files import read_found, shared_in
+from skillsmith.library.sharing.skill_md import SIDECAR, open_name
+from skillsmith.library.sharing.skill_md_writer import skill_md_files
 from skillsmith.models import SkillState
 
 

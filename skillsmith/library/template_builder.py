@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from skillsmith.errors import UsageError
-from skillsmith.library.bindings import UnresolvedError, resolve, show, sources
-from skillsmith.library.code_encodings import plain_text
-from skillsmith.library.document import input_schema
+from skillsmith.library.code.encodings import plain_text
+from skillsmith.library.program.bindings import UnresolvedError, resolve, show, sources
+from skillsmith.library.program.document import input_schema
+from skillsmith.library.program.validation import bindings_of
 from skillsmith.library.templates import fill
-from skillsmith.library.validation import bindings_of
 from skillsmith.models import Binding, FromInput, FromNode, Json, Node, Skill
 
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from skillsmith.errors import UsageError
-from skillsmith.library.code_encodings import decode, encode, with_spelling
-from skillsmith.library.code_literals import Literal, cut_problem, python_literals
-from skillsmith.library.code_shell import shell_literals
-from skillsmith.library.code_source import require_python
-from skillsmith.library.firm_parts import FirmParts
-from skillsmith.library.languages import is_python, is_shell
+from skillsmith.library.code.encodings import decode, encode, with_spelling
+from skillsmith.library.code.firm_parts import FirmParts
+from skillsmith.library.code.literals import Literal, cut_problem, python_literals
+from skillsmith.library.code.shell import shell_literals
+from skillsmith.library.code.source import require_python
+from skillsmith.library.program.languages import is_python, is_shell
 from skillsmith.models import Json, Slot, Template
 
 __all__ = [

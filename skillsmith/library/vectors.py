@@ -18,7 +18,7 @@ from skillsmith.db import Database, Row
 from skillsmith.errors import ModelError, StorageError
 from skillsmith.events import dump_json
 from skillsmith.ids import digest_of
-from skillsmith.library.own_texts import TASK_PARTS, WHOLE, OwnText, mean_vector, own_texts, parts_of
+from skillsmith.library.matching.own_texts import TASK_PARTS, WHOLE, OwnText, mean_vector, own_texts, parts_of
 from skillsmith.models import Embedder
 
 Progress = Callable[[int, str], None]

@@ -14,12 +14,12 @@ from typing import TypeAlias
 
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError, RefusedError, UntrustedError, UsageError
-from skillsmith.library.document import to_document
-from skillsmith.library.history import ROLLED_BACK, Figures, HistoryEntry, SkillHistory
+from skillsmith.library.evidence.rollback_rule import RollbackProposal, significantly_worse
+from skillsmith.library.evidence.version_diff import Change, SkillDiff, changes_between
+from skillsmith.library.program.document import to_document
+from skillsmith.library.program.seal import content_digest
 from skillsmith.library.repository import SkillRepository
-from skillsmith.library.rollback_rule import RollbackProposal, significantly_worse
-from skillsmith.library.seal import content_digest
-from skillsmith.library.version_diff import Change, SkillDiff, changes_between
+from skillsmith.library.store.history import ROLLED_BACK, Figures, HistoryEntry, SkillHistory
 from skillsmith.models import Json, Proof, Skill, SkillState
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The front matter of a SKILL.md as JSON, read as every client reads it: numbers are numbers, dates are text.
 
-Importing is more lenient on purpose (library/skill_md.py); here a client compares what we say with what it
-reads in the file itself.
+Importing is more lenient on purpose (library/sharing/skill_md.py); here a client compares what we say with
+what it reads in the file itself.
 """
 
 from __future__ import annotations

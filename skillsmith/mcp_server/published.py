@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from skillsmith.errors import NotFoundError, RefusedError, SecretFoundError
-from skillsmith.library.skill_md import FILE
-from skillsmith.library.skill_md_writer import folder_name, skill_md_files
-from skillsmith.library.validation import NAME
+from skillsmith.library.program.validation import NAME
+from skillsmith.library.sharing.skill_md import FILE
+from skillsmith.library.sharing.skill_md_writer import folder_name, skill_md_files
 from skillsmith.mcp_server.front_matter import front_matter_of
 from skillsmith.mcp_server.settings import RUNNABLE
 from skillsmith.models import Json, Skill, SkillState

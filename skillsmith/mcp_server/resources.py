@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from skillsmith.errors import NotFoundError, UsageError
-from skillsmith.library.skill_md import FILE
+from skillsmith.library.sharing.skill_md import FILE
 from skillsmith.mcp_server.published import SCHEME, Published, as_text, find, mime_type, published
 from skillsmith.mcp_server.texts import run_text, skill_text
 from skillsmith.mcp_server.visit import Document, Visit

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from skillsmith.errors import SkillsmithError, UsageError
+from skillsmith.library.execution.outcome import ExecutionInterruptedError
+from skillsmith.library.execution.preparation import Means, require_means
+from skillsmith.library.execution.resumption import refuse_resume
+from skillsmith.library.execution.walk import ExecutionCallbacks
+from skillsmith.library.execution.workfolder import default_work_dir
 from skillsmith.library.executor import SkillExecutor
-from skillsmith.library.graph import build_graph
-from skillsmith.library.outcome import ExecutionInterruptedError
-from skillsmith.library.preparation import Means, require_means
-from skillsmith.library.resumption import refuse_resume
-from skillsmith.library.walk import ExecutionCallbacks
-from skillsmith.library.workfolder import default_work_dir
+from skillsmith.library.program.graph import build_graph
 from skillsmith.mcp_server.settings import refuse_quarantined, refuse_to_run
 from skillsmith.mcp_server.texts import error_line
 from skillsmith.mcp_server.visit import Answer, Arguments, Document, Progress, Visit

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from skillsmith.library.document import schema_of_variables
+from skillsmith.library.program.document import schema_of_variables
 from skillsmith.models import Json, Skill, Variable
 
 MAX_TOP_K: Final = 20

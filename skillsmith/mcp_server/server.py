@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 import skillsmith
 from skillsmith.errors import ExitCode, SkillsmithError, UsageError
 from skillsmith.events import dump_json, load_json
-from skillsmith.library.outcome import misfit
+from skillsmith.library.execution.outcome import misfit
 from skillsmith.mcp_server import resources
 from skillsmith.mcp_server.lanes import Job, Lanes
 from skillsmith.mcp_server.skill_tools import PREFIX, offered, tool_of

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from skillsmith.errors import RefusedError, UntrustedError, UsageError
-from skillsmith.library.graph import build_graph
-from skillsmith.library.validation import REFERENCE
+from skillsmith.library.program.graph import build_graph
+from skillsmith.library.program.validation import REFERENCE
 from skillsmith.models import Skill, SkillState
 from skillsmith.workspace import Workspace
 

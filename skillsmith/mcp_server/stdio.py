@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from mcp.server.stdio import stdio_server
 
-from skillsmith.library.tool_sources import open_tools
+from skillsmith.library.tools.sources import open_tools
 from skillsmith.mcp_server.lanes import Lanes
 from skillsmith.mcp_server.server import build_server
 from skillsmith.mcp_server.settings import Settings

@@ -1,4 +1,4 @@
-"""Where a value comes from when a skill runs. The JSON forms are in library/bindings.py."""
+"""Where a value comes from when a skill runs. The JSON forms are in library/program/bindings.py."""
 
 from __future__ import annotations
 

@@ -19,6 +19,6 @@ def agents_that_write(plan: Mapping[str, Json]) -> bool:
 
 def writing_tools(tools: ToolSource | None) -> list[str]:
     """Return the names of the tools that may change something."""
-    from skillsmith.library.effects import effect_of  # noqa: PLC0415  (the executor has loaded it)
+    from skillsmith.library.program.effects import effect_of  # noqa: PLC0415  (the executor has loaded it)
 
     return [] if tools is None else [name for name in tools.names() if effect_of(name) == "write"]

@@ -12,7 +12,7 @@ from skillsmith.presentation.documents import adaptation_document
 from skillsmith.presentation.text import duration, money, plural, short_id, value_text
 
 if TYPE_CHECKING:
-    from skillsmith.library.outcome import ExecutionResult
+    from skillsmith.library.execution.outcome import ExecutionResult
     from skillsmith.teams.result import TeamResult
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from skillsmith.library.bindings import show as show_binding
+from skillsmith.library.program.bindings import show as show_binding
 from skillsmith.models import Json, Node, Reason, Skill, Variable
 from skillsmith.output import Column, Output, shorten
 from skillsmith.presentation.text import STATE_STYLES, duration, joined, plural, share, size, value_text, when
@@ -118,7 +118,7 @@ def _facts(skill: Skill, document: Mapping[str, Json]) -> Iterator[tuple[str, st
 
 def needs_line(skill: Skill) -> str:
     """Write which packages and programs a skill needs, and how to get those that are not here."""
-    from skillsmith.library.requirements import missing_for, needs_of  # noqa: PLC0415  (only for code)
+    from skillsmith.library.extraction.requirements import missing_for, needs_of  # noqa: PLC0415  (only for code)
 
     if not any(node.kind == "code" for node in skill.nodes):
         return ""

@@ -40,7 +40,7 @@ def highest_proof(skill: Skill) -> Proof | None:
 
 def report_document(report: ExtractionReport) -> dict[str, Json]:
     """Describe what an extraction made."""
-    from skillsmith.library.document import to_document  # noqa: PLC0415  (the extractor has loaded it)
+    from skillsmith.library.program.document import to_document  # noqa: PLC0415  (the extractor has loaded it)
 
     whole = to_document(report.skill)
     return {
@@ -62,7 +62,7 @@ def report_document(report: ExtractionReport) -> dict[str, Json]:
 
 def composition_document(composition: Composition) -> dict[str, Json]:
     """Describe what a composition came to: as ``extract`` does, and its wiring."""
-    from skillsmith.library.document import to_document  # noqa: PLC0415  (the composer has loaded it)
+    from skillsmith.library.program.document import to_document  # noqa: PLC0415  (the composer has loaded it)
 
     skill = composition.skill
     whole = to_document(skill)

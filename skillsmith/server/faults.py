@@ -32,7 +32,7 @@ from skillsmith.errors import (
     StorageError,
     UsageError,
 )
-from skillsmith.library.lease import StillRunningError
+from skillsmith.library.execution.lease import StillRunningError
 from skillsmith.server.answers import json_answer
 from skillsmith.server.pool import BusyError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from skillsmith.library.callbacks import ExecutionCallbacks
+from skillsmith.library.execution.callbacks import ExecutionCallbacks
 from skillsmith.models import AgentRunner, Json, ToolSource
 from skillsmith.presentation.run_result import skill_document
 from skillsmith.presentation.skills import composition_document, report_document
@@ -41,7 +41,7 @@ class Task:
         """Open the tools that the server was started with."""
         if not self.request["tools"]:
             return None
-        from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
+        from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
 
         return self.stack.enter_context(open_tools(*self.request["tools"]))
 
@@ -49,8 +49,8 @@ class Task:
         """Return what asks the model that the server was started with."""
         if not self.request["model"]:
             return None
-        from skillsmith.library.budgets import Budget  # noqa: PLC0415  (only with a model)
-        from skillsmith.library.model_settings import read_settings  # noqa: PLC0415
+        from skillsmith.library.agents.budgets import Budget  # noqa: PLC0415  (only with a model)
+        from skillsmith.library.agents.model_settings import read_settings  # noqa: PLC0415
 
         settings = read_settings(model=self.request["model"])
         budget = Budget(max_cost_usd=self.request["max_cost"], max_calls=self.request["max_turns"])

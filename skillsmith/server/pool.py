@@ -17,7 +17,7 @@ from fastapi import Response
 
 from skillsmith.errors import SkillsmithError
 from skillsmith.events import dump_json
-from skillsmith.library.embedding import open_embedder
+from skillsmith.library.embedding.embedders import open_embedder
 from skillsmith.models import Embedder, Json
 from skillsmith.server.answers import json_answer
 from skillsmith.workspace import Workspace, open_workspace

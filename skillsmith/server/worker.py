@@ -17,7 +17,7 @@ from typing import IO, Any
 from skillsmith.capture.redact import redact_event
 from skillsmith.errors import SkillsmithError
 from skillsmith.events import dump_json, load_json
-from skillsmith.library.cleaning import Cleaner
+from skillsmith.library.execution.cleaning import Cleaner
 from skillsmith.models import Json
 from skillsmith.server.job_work import WORK, Task
 from skillsmith.workspace import open_workspace

@@ -22,7 +22,7 @@ def opened(sources: Sequence[str] | None) -> Iterator[ToolSource | None]:
     if not sources:
         yield None
         return
-    from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
+    from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms; only with tools)
 
     with open_tools(*sources) as tools:
         yield tools

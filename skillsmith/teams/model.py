@@ -10,7 +10,7 @@ from skillsmith.models import AgentRunner
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
-    from skillsmith.library.model_settings import ModelSettings
+    from skillsmith.library.agents.model_settings import ModelSettings
 
 MAX_TURNS = 60
 """Model calls of one command, unless --max-turns says otherwise: nothing that asks a model runs for ever."""
@@ -34,7 +34,7 @@ class Model:
     def __init__(
         self, workspace: Workspace, *, name: str | None, max_cost: float | None, max_turns: int | None
     ) -> None:
-        from skillsmith.library.budgets import Budget  # noqa: PLC0415  (only to run)
+        from skillsmith.library.agents.budgets import Budget  # noqa: PLC0415  (only to run)
 
         self._workspace = workspace
         self._budget = Budget(max_cost_usd=max_cost, max_calls=MAX_TURNS if max_turns is None else max_turns)
@@ -42,7 +42,7 @@ class Model:
         self.settings = self._read(name)
 
     def _read(self, name: str | None) -> ModelSettings | None:
-        from skillsmith.library.model_settings import read_settings  # noqa: PLC0415  (only to run)
+        from skillsmith.library.agents.model_settings import read_settings  # noqa: PLC0415  (only to run)
 
         try:
             return read_settings(model=name)

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skillsmith.errors import UsageError
-from skillsmith.library.ag2_runner import run_blocking
-from skillsmith.library.tools import import_place
+from skillsmith.library.agents.ag2_runner import run_blocking
+from skillsmith.library.tools.callables import import_place
 from skillsmith.models import Event, ToolSource
 from skillsmith.teams.result import Fact, TeamResult, judge
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
-    from skillsmith.library.model_settings import ModelSettings
+    from skillsmith.library.agents.model_settings import ModelSettings
 
 HINT = "name it as package.module:factory"
 

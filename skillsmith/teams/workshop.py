@@ -13,11 +13,11 @@ from typing import Self
 
 from skillsmith.capture.logger import AgentExecutionLogger
 from skillsmith.errors import ExecutionError
-from skillsmith.library.bindings import as_text
-from skillsmith.library.calls import failure_in
+from skillsmith.library.execution.sandbox import CodeOutcome, ProcessGroups, clean_environment, run_code
 from skillsmith.library.executor import passed_variables
-from skillsmith.library.sandbox import CodeOutcome, ProcessGroups, clean_environment, run_code
-from skillsmith.library.tool_schemas import schema_of
+from skillsmith.library.program.bindings import as_text
+from skillsmith.library.tools.schemas import schema_of
+from skillsmith.library.trace.calls import failure_in
 from skillsmith.models import Json, ToolSource
 from skillsmith.teams.result import Fact
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillsmith.errors import UsageError
-from skillsmith.library.outcome import ExecutionInterruptedError, ExecutionResult
+from skillsmith.library.execution.outcome import ExecutionInterruptedError, ExecutionResult
 from skillsmith.models import AgentRunner, Json, Skill, ToolSource
 from skillsmith.presentation.plan_effects import agents_that_write, writing_calls, writing_tools
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
-    from skillsmith.library.walk import ExecutionCallbacks
+    from skillsmith.library.execution.walk import ExecutionCallbacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def resumable(workspace: Workspace, execution_id: str) -> tuple[Skill, str, dict
     Raises:
         SkillsmithError: It is over, or not there.
     """
-    from skillsmith.library.resumption import refuse_resume  # noqa: PLC0415  (only to go on)
+    from skillsmith.library.execution.resumption import refuse_resume  # noqa: PLC0415  (only to go on)
 
     execution = workspace.ledger.get(execution_id)
     skill = workspace.skills.get(f"{execution.skill}@{execution.version}")
@@ -154,7 +154,7 @@ def _opened(tools: str) -> Iterator[ToolSource | None]:
     if not sources:
         yield None
         return
-    from skillsmith.library.tool_sources import open_tools  # noqa: PLC0415  (asyncio; only with tools)
+    from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio; only with tools)
 
     with open_tools(*sources) as source:
         yield source

@@ -16,7 +16,7 @@ from ag2_scenes import MODEL, Scene, Script, bare, captured, unnamed
 from coverage import COVERAGE, Expected
 from scripted_server import text, tools
 
-from skillsmith.library.calls import calls_of
+from skillsmith.library.trace.calls import calls_of
 
 USER = "user"
 

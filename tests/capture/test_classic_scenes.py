@@ -9,7 +9,7 @@ pytest.importorskip("autogen", reason="AG2 Classic is not installed")
 import classic_scenes as scenes
 from classic_play import MODEL, asked, both, check, kinds, steps
 
-from skillsmith.library.calls import calls_of
+from skillsmith.library.trace.calls import calls_of
 
 CHECKER, SELECTOR, EXECUTOR = "checking_agent", "speaker_selection_agent", "_Group_Tool_Executor"
 

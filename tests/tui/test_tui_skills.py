@@ -16,7 +16,7 @@ from story import NOW
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static, TabbedContent, Tree
 
-from skillsmith.library.skill_cards import skill_cards, skill_names
+from skillsmith.library.store.cards import skill_cards, skill_names
 from skillsmith.models import Skill
 from skillsmith.tui.app import SkillsmithApp
 from skillsmith.tui.launch import settle

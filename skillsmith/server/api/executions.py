@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from skillsmith.errors import NotFoundError, RefusedError, UsageError
-from skillsmith.library.graph import build_graph
-from skillsmith.library.preparation import Means, prepare, refuse_untrusted
-from skillsmith.library.resumption import refuse_resume
+from skillsmith.library.execution.preparation import Means, prepare, refuse_untrusted
+from skillsmith.library.execution.resumption import refuse_resume
+from skillsmith.library.program.graph import build_graph
 from skillsmith.models import Json
 from skillsmith.presentation.documents import execution_document, stats_document
 from skillsmith.server.api.common import ERRORS, JobsService, Readers, Settings, known_skill, page_of

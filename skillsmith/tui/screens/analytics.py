@@ -19,8 +19,8 @@ from textual_plotext import PlotextPlot
 
 from skillsmith.errors import NotFoundError
 from skillsmith.library.analytics import METRICS, Metric, SkillAnalytics
-from skillsmith.library.analytics_figures import LibraryDashboard, TopSkill, Trend, VersionHeat
-from skillsmith.library.intervals import Interval
+from skillsmith.library.evidence.intervals import Interval
+from skillsmith.library.reporting.figures import LibraryDashboard, TopSkill, Trend, VersionHeat
 from skillsmith.models import Skill
 from skillsmith.tui.base import Pane
 from skillsmith.tui.text import ago, duration, money, number, plural, share

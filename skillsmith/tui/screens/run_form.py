@@ -19,8 +19,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, RichLog, Static, TabbedContent, TabPane, Tabs
 
-from skillsmith.library.loops import loop_key
-from skillsmith.library.outcome import ExecutionResult
+from skillsmith.library.execution.loops import loop_key
+from skillsmith.library.execution.outcome import ExecutionResult
 from skillsmith.models import Json, Skill
 from skillsmith.output import clean
 from skillsmith.tui.base import Page
@@ -270,7 +270,7 @@ class RunFormScreen(Page):
     # ------------------------------------------------------------------------------------------- running
 
     def _start(self, order: Order) -> None:
-        from skillsmith.library.walk import ExecutionCallbacks  # noqa: PLC0415  (only to run)
+        from skillsmith.library.execution.walk import ExecutionCallbacks  # noqa: PLC0415  (only to run)
 
         self._cancelled.clear()
         callbacks = ExecutionCallbacks(

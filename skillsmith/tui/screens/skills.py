@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
-from skillsmith.library.skill_cards import SkillCard, skill_cards, skill_names
+from skillsmith.library.store.cards import SkillCard, skill_cards, skill_names
 from skillsmith.models import SkillState
 from skillsmith.tui.base import Pane
 from skillsmith.tui.text import joined, number, spark

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from rich.text import Text
 
-from skillsmith.library.intervals import Interval
+from skillsmith.library.evidence.intervals import Interval
 from skillsmith.output import clean
 from skillsmith.tui.text import bar, share
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from skillsmith.library.bindings import sources
-from skillsmith.library.conditions import names_in
-from skillsmith.library.validation import bindings_of, expressions_of
+from skillsmith.library.program.bindings import sources
+from skillsmith.library.program.conditions import names_in
+from skillsmith.library.program.validation import bindings_of, expressions_of
 from skillsmith.models import FromNode, Node, Skill
 
 FOR_EACH: Final = "↻"

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, Select, TextArea
 
 from skillsmith.errors import UsageError
-from skillsmith.library.inputs import coerce
+from skillsmith.library.program.inputs import coerce
 from skillsmith.models import Json, Variable
 from skillsmith.output import clean, shorten
 from skillsmith.tui.text import joined, value_text

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from skillsmith.library.outcome import ExecutionResult
+from skillsmith.library.execution.outcome import ExecutionResult
 from skillsmith.models import Json
 from skillsmith.output import clean, shorten
 from skillsmith.tui.skill_runner import Preview

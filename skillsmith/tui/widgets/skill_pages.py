@@ -14,8 +14,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from skillsmith.library.bindings import show as show_binding
-from skillsmith.library.intervals import Interval
+from skillsmith.library.evidence.intervals import Interval
+from skillsmith.library.program.bindings import show as show_binding
 from skillsmith.models import Json, Node, Proof, Reason, Skill, SkillArtifact, Template, Variable
 from skillsmith.output import clean, shorten
 from skillsmith.presentation.show import needs_line

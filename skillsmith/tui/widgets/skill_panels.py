@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from skillsmith.library.skill_cards import execution_ids
+from skillsmith.library.store.cards import execution_ids
 from skillsmith.models import Execution, Json, Reason, Skill
 from skillsmith.output import clean, shorten
 from skillsmith.tui.base import Asking

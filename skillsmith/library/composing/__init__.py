@@ -1,0 +1,1 @@
+"""Several skills wired into one."""

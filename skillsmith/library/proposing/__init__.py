@@ -1,0 +1,1 @@
+"""Changes that the executions of a skill suggest, each with its evidence."""

@@ -1,0 +1,1 @@
+"""Figures and summaries over many runs and executions."""

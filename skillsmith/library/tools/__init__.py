@@ -1,0 +1,1 @@
+"""Tools that skills call: Python callables and the tools of MCP servers."""
