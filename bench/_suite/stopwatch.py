@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from skillsmith.library import node_runs, sandbox
+from skillsmith.library.execution import node_runs, sandbox
 from skillsmith.library.tools.callables import PythonTools
 
 if TYPE_CHECKING:
