@@ -40,7 +40,7 @@ from skillsmith.models import (
 
 
 @settings(max_examples=100)
-@given(any_.bindings(["path", "n"], ["n1", "n2"]))
+@given(any_.bindings(("path", "n"), ("n1", "n2")))
 def test_every_binding_comes_back_from_json(binding: Binding) -> None:
     """Also when the file sorts its keys."""
     assert from_json(to_json(binding)) == binding
@@ -48,7 +48,7 @@ def test_every_binding_comes_back_from_json(binding: Binding) -> None:
 
 
 @settings(max_examples=100)
-@given(any_.bindings(["path", "n"], ["n1", "n2"]))
+@given(any_.bindings(("path", "n"), ("n1", "n2")))
 def test_every_binding_can_be_shown_and_searched(binding: Binding) -> None:
     """Words for people, leaves and sources exist for every form; sources are among the declared."""
     assert isinstance(show(binding), str)

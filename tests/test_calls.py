@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from skillsmith.library.trace.calls import calls_of, said_in
-from skillsmith.models import Event, ToolUse
+import pytest
+
+from skillsmith.library.trace.calls import calls_of, failure_in, said_in
+from skillsmith.models import Event, Json, ToolUse
 
 
 def call(seq: int, name: str, call_id: str | None, arguments: str = "{}", parsed: object = None) -> Event:
@@ -75,3 +77,54 @@ def test_a_result_that_only_routes_marks_its_call() -> None:
     handed = Event(kind="tool_result", seq=2, role="tool", tool=tool, data={"routing": "Handoff"})
     events = [call(1, "to_critic", "a"), handed, call(3, "get", "b"), result(4, "get", "b", "1")]
     assert [(found.name, found.routes) for found in calls_of(events)] == [("to_critic", True), ("get", False)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": False, "message": "over the limit"},
+        {"ok": False},
+        {"error": {"code": 404, "message": "no such order"}, "status": 404},
+        {"content": [{"type": "text", "text": "no such order"}], "isError": True},
+        {"content": [{"type": "text", "text": "Error: no such order"}]},
+        {"content": [{"type": "text", "text": '{"error": "no such order"}'}]},
+    ],
+)
+def test_a_tool_may_say_in_many_ways_that_it_failed(answer: Json) -> None:
+    """A verdict, an error beside its code, and an MCP server's blocks tell a failure, with its words."""
+    assert failure_in(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": None, "id": "A1"},
+        {"success": True, "message": "done"},
+        {"error": "E77", "name": "a part that is called so", "price": 3},
+        {"content": [{"type": "text", "text": "all good"}]},
+        {"content": "Error: is the title of this page", "id": 7},
+        {"status": "failed", "job": "J1"},
+    ],
+)
+def test_what_only_speaks_of_errors_is_no_failure(answer: Json) -> None:
+    """A record that has a field of that name, or is about something that failed, is a result."""
+    assert failure_in(answer) is None
+
+
+def test_results_without_id_and_name_belong_to_calls_in_order() -> None:
+    """Where a log names neither, the first free result is the first call's."""
+    events = [
+        call(1, "get", None),
+        call(2, "put", None),
+        result(3, "unknown", None, "x"),
+        result(4, "", None, "y"),
+    ]
+    assert [found.result for found in calls_of(events)] == ["x", "y"]
+
+
+def test_arguments_nested_too_deeply_are_not_taken_apart() -> None:
+    """What no skill could hold is told as arguments that cannot be read, not as a crash."""
+    deep: Json = {}
+    for _ in range(300):
+        deep = {"a": [deep, 1]}
+    assert calls_of([call(1, "put", "a", parsed=deep), result(2, "put", "a", "ok")])[0].arguments is None

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import cProfile
+import json
 from dataclasses import replace
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.library.dataflow import Flow, trace
-from skillsmith.library.program.bindings import resolve, sources
+from skillsmith.library.program.bindings import normalise_result, resolve, sources
 from skillsmith.library.program.effects import effect_of
 from skillsmith.library.trace.calls import Call, Said
 from skillsmith.library.trace.naming import VariableSet
@@ -236,3 +239,97 @@ def test_numbers_in_texts_stay_where_the_call_itself_would_not_follow() -> None:
         ("send_note", {"text": "Now 40 bulbs"}, "ok"),
     )
     assert flow.kept[1].arguments["text"] == Constant("Now 40 bulbs")
+
+
+CONTACT = {"id": "C10477", "city": "Oslo", "iata": "OSL", "tags": ["new"]}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        json.dumps({"status": "ok", "data": json.dumps(CONTACT)}),
+        json.dumps({"content": [{"type": "text", "text": json.dumps(CONTACT)}]}),
+        "Found it:\n```json\n" + json.dumps(CONTACT) + "\n```",
+        repr(CONTACT),
+        "id: C10477\ncity: Oslo\niata: OSL",
+        "| id | iata |\n|---|---|\n| C10477 | OSL |",
+        "id,iata\nC10477,OSL",
+        "The contact id is C10477; the iata is OSL.",
+        "<id>C10477</id><iata>OSL</iata>",
+    ],
+)
+def test_results_are_read_in_whatever_form_they_come(result: str) -> None:
+    """An id, and a short code under the argument's name, flow from JSON in text, tables, lines, sentences."""
+    flow = flow_of(
+        "Write to my contact",
+        ("get_contact", {}, normalise_result(result)),
+        ("send_mail", {"contact_id": "C10477", "iata": "OSL"}, "sent"),
+    )
+    bound = flow.kept[-1].arguments
+    assert all(isinstance(one, FromNode) for one in bound.values()), bound
+    again = normalise_result(result.replace("C10477", "C20588").replace("OSL", "LIM"))
+    assert [resolve(one, {}, {"n1": again}) for one in bound.values()] == ["C20588", "LIM"]
+
+
+def test_a_row_of_a_table_is_selected_by_what_the_user_said() -> None:
+    """A table's rows are records: the one that the user names is found by that name."""
+    table = "| name | ticket |\n|---|---|\n| Ann Lee | T-4711 |\n| Bo Ray | T-4712 |"
+    flow = flow_of(
+        "Close the ticket of Bo Ray",
+        ("list_tickets", {}, table),
+        ("close_ticket", {"ticket": "T-4712"}, "ok"),
+    )
+    (path,) = [one.path for one in sources(flow.kept[1].arguments["ticket"]) if isinstance(one, FromNode)]
+    assert path == (Where("name", FromInput("name")), "ticket")
+
+
+def test_amounts_flow_out_of_formatted_text() -> None:
+    """A number that a result writes with currency and thousands is read as the number that was passed on."""
+    flow = flow_of(
+        "Pay my bill", ("get_bill", {}, {"due": "$1,377.00"}), ("pay_bill", {"amount": 1377}, "paid")
+    )
+    assert flow.kept[1].arguments["amount"] == FromNode("n1", ("due",), "integer")
+
+
+def test_names_are_the_same_however_they_are_written() -> None:
+    """A short value flows from a field whose name differs only in style."""
+    flow = flow_of(
+        "Go on",
+        ("get_trip", {}, {"fromAirport": "OSL", "toAirport": "LIM", "stops": ["OSL", "LIM"]}),
+        ("book_trip", {"from_airport": "OSL", "to_airport": "LIM"}, "ok"),
+    )
+    assert flow.kept[1].arguments == {
+        "from_airport": FromNode("n1", ("fromAirport",), None),
+        "to_airport": FromNode("n1", ("toAirport",), None),
+    }
+
+
+def test_a_long_number_does_not_stand_in_words_by_chance() -> None:
+    """An account's number that a person said is their words, though a result has it under that name."""
+    flow = flow_of(
+        "It is about 48151623, cancel it",
+        ("get_order", {"order_id": 48151623}, {"order_id": 48151623, "open": True}),
+        ("cancel_order", {"order_id": 48151623}, "ok"),
+    )
+    assert flow.kept[0].arguments == {"order_id": FromInput("order_id")}
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_tracing_a_long_run_is_not_quadratic(form: str) -> None:
+    """Four times the calls take about four times the work, counted in function calls."""
+
+    def work(count: int) -> int:
+        steps = []
+        for number in range(count):
+            made: Any = {"id": f"item_{number:05}", "state": "open", "rank": number % 3}
+            made = made if form == "json" else f"Made a new item: item_{number:05}, open"
+            given = {"item": f"item_{number - 1:05}", "rank": number % 3, "note": f"note {number} here"}
+            steps.append((("make_item", "get_item")[number % 2], given, made))
+        made_calls, profile = calls(*steps), cProfile.Profile()
+        profile.enable()
+        trace(made_calls, [Said(1, "user", "Make them all")], variables=VariableSet.empty())
+        profile.disable()
+        return sum(entry.callcount for entry in profile.getstats())
+
+    work(10)
+    assert work(600) < 6 * work(150)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.library.trace.calls import Said
-from skillsmith.library.trace.literals import find, is_weak, type_of
+from skillsmith.library.trace.literals import find, find_alone, is_weak, type_of
 
 
 def said(text: str) -> list[Said]:
@@ -95,3 +95,65 @@ def test_no_value_and_no_text_make_it_fail(value: object, text: str) -> None:
     """Looking for anything in anything answers with a place or None."""
     found = find(value, said(text), before=10)
     assert found is None or 0 <= found.start < found.end <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("05/22/2024", "on May 22, please"),
+        ("22.05.2024", "on 2024-05-22"),
+        ("20240522", "May 22nd"),
+        ("May 22, 2024", "the 22nd of May"),
+        ("2024-05-22T15:00:00", "May 22 at 3pm"),
+        ("+15551234567", "call me at (555) 123-4567"),
+        (1377.5, "pay $1,377.50 now"),
+        ("Chloe\u0301", "I am Chlo\u00e9"),
+        ("田中太郎", "名前は田中太郎です"),
+        ("91202043", "注文番号91202043をキャンセル"),
+    ],
+)
+def test_values_are_found_as_people_write_them_elsewhere(value: object, words: str) -> None:
+    """Dates of any form, telephone numbers, amounts, accents and scripts without spaces are found."""
+    assert find(value, said(words), before=10) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("05/06/2024", "on May 6"),
+        ("20241350", "May 13"),
+        ("120204", "注文番号91202043"),
+        (377.5, "pay $1,377.50"),
+        (5377, "pay 15,377 dollars"),
+        (1377, "pay 1377.50"),
+        (2024, "on 22.05.2024"),
+    ],
+)
+def test_what_may_mean_two_things_or_is_part_of_another_is_not_found(value: object, words: str) -> None:
+    """A day and month that may be swapped, no date at all, and a piece of a number are not found."""
+    assert find(value, said(words), before=10) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words", "near"),
+    [
+        ("percent", 5, "a discount of 5% please", True),
+        ("price", 12, "it costs $12", True),
+        ("quantity", 7, "send 7 units", True),
+        ("quantity", 7, "in 7 days", False),
+        ("percent", 5, "5 units", False),
+    ],
+)
+def test_a_unit_right_at_a_number_says_what_it_is(name: str, value: int, words: str, *, near: bool) -> None:
+    """A sign or unit beside a short number is its second witness, when the name is such a thing's."""
+    assert (find(value, said(words), before=10, near=name) is not None) is near
+
+
+def test_a_short_code_counts_where_it_is_said_just_once() -> None:
+    """A number or code of three characters is told by standing alone; a plain word or two of them are not."""
+    task = Said(0, "task", "Move 402 dollars")
+    assert find_alone(402, [task, Said(1, "user", "Move 402 dollars to IAH")], before=5)
+    assert find_alone("IAH", [task, Said(1, "user", "Move 402 dollars to IAH")], before=5)
+    assert find_alone(402, said("402 here, 402 there"), before=5) is None
+    assert find_alone("day", said("that day"), before=5) is None
+    assert find_alone(40, said("40 of them"), before=5) is None

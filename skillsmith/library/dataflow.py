@@ -9,15 +9,20 @@ kept as a ``Reason``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from skillsmith.library.program.bindings import as_text, rename_nodes, show, sources
 from skillsmith.library.trace.calls import Call, Said
-from skillsmith.library.trace.composed import counted, number_in, pieces, shared_phrases
-from skillsmith.library.trace.literals import Occurrence, find, is_weak, named_nearby, type_of
+from skillsmith.library.trace.composed import GivenPhrases, counted, number_in, pieces
+from skillsmith.library.trace.literals import Occurrence, find, find_alone, is_weak, named_nearby, type_of
 from skillsmith.library.trace.naming import VariableSet
-from skillsmith.library.trace.results import Place, ResultIndex, best, echoes, flow
+from skillsmith.library.trace.phrases import Haystack
+from skillsmith.library.trace.results import Place, ResultIndex, best, flow
 from skillsmith.library.trace.selectors import select_by_input
 from skillsmith.models import (
     Binding,
@@ -36,6 +41,9 @@ UNIQUE_CHARS = 3
 """A weak value of so many characters may still flow from the only place that holds it."""
 
 LONG_TEXT_CHARS = 8
+
+TELLING_NUMBER = 100_000
+"""A number as long as an account's does not stand in what people say by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +102,12 @@ class _Tracer:
         printed: Sequence[Call],
     ) -> None:
         outside = [call for call in calls if chosen is not None and call.seq not in chosen]
-        self._calls = [call for call in calls if call not in outside]
+        self._calls = [call for call in calls if chosen is None or call.seq in chosen]
         self._words = words
         self._variables = variables
         self._index = ResultIndex(self._calls)
-        self._foreign = ResultIndex([*outside, *printed])
+        self._foreign = ResultIndex(sorted([*outside, *printed], key=lambda call: call.seq))
+        self._given = GivenPhrases(self._calls, words)
         self._by_key = {_key(call): call for call in self._calls}
         self._reasons: dict[int, list[Reason]] = {}
         self._used: list[Place] = []  # places that arguments of the call in hand are bound to
@@ -126,9 +135,11 @@ class _Tracer:
     def _slice(self, goals: Sequence[Call]) -> dict[int, BoundCall]:
         """Bind the goals' arguments and, going backwards, those of every call they read from."""
         waiting = {call.seq: call for call in goals}
+        latest = [-seq for seq in waiting]
+        heapify(latest)
         bound: dict[int, BoundCall] = {}
-        while waiting:
-            call = waiting.pop(max(waiting))
+        while latest:
+            call = waiting[-heappop(latest)]
             self._used = []
             arguments = {
                 name: self._bind(call, name, (), value) for name, value in (call.arguments or {}).items()
@@ -138,8 +149,9 @@ class _Tracer:
                 for source in sources(binding):
                     if isinstance(source, FromNode):
                         needed = self._by_key[source.node]
-                        if needed.seq not in bound:
+                        if needed.seq not in waiting:
                             waiting[needed.seq] = needed
+                            heappush(latest, -needed.seq)
         return bound
 
     def _bind(self, call: Call, name: str, path: tuple[str | int, ...], value: Json) -> Binding:
@@ -173,6 +185,12 @@ class _Tracer:
             place, flowing = found
             self._used.append(place)
             return flowing, "earlier-result", f"from {show(flowing)}", [place.witness()]
+        if occurrence is None and is_weak(value) and not self._index.exact(value, before=call.seq):
+            alone = find_alone(value, self._words, before=call.seq)
+            if alone is not None:
+                binding = self._variables.lift(value, name, description=_describe(name, call))
+                detail = "a person said it, just once, and no result holds it"
+                return binding, "user-words", detail, [alone.witness()]
         if isinstance(value, str) and len(value) >= LONG_TEXT_CHARS:
             text, witnesses = self._compose(call, value)
             if text is not None:
@@ -187,8 +205,9 @@ class _Tracer:
     def _from_results(self, call: Call, name: str, value: Json) -> tuple[Place, FromNode] | None:
         places = self._index.exact(value, before=call.seq)
         if is_weak(value):
-            named = [place for place in places if place.key == name]
-            fresh = [place for place in places if not echoes(place)]
+            named = [place for place in places if place.is_named(name)]
+            named = named or self._labelled(value, name, before=call.seq)
+            fresh = [place for place in places if not place.echo]
             distinct = {(place.call.seq, place.path) for place in fresh}
             alone = len(distinct) == 1 and len(as_text(value)) >= UNIQUE_CHARS
             places = named or (fresh if alone and not isinstance(value, bool) else [])
@@ -203,11 +222,17 @@ class _Tracer:
             places = [other for other in places if other is not place]
         return None
 
+    def _labelled(self, value: Json, name: str, *, before: int) -> list[Place]:
+        """Return where a text says a short or common value right after the argument's name."""
+        if value is None or isinstance(value, bool) or not str(value).strip():
+            return []
+        return [*islice(self._index.pieces(value, before=before, name=name), 1)]
+
     def _is_chance(self, call: Call, name: str, value: Json, occurrence: Occurrence) -> bool:
         """Whether a number stands in the words by chance: a result holds it under the argument's own name."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) >= TELLING_NUMBER:
             return False
-        named = any(place.key == name for place in self._index.exact(value, before=call.seq))
+        named = any(place.is_named(name) for place in self._index.exact(value, before=call.seq))
         return named and not named_nearby(occurrence, name)
 
     def _from_outside(self, call: Call, value: Json) -> Place | None:
@@ -223,7 +248,7 @@ class _Tracer:
         witnesses: list[Witness] = []
         end = 0
         names = {value: name for value, name in self._variables.strings() if value in text}
-        names |= shared_phrases(text, self._calls, self._words, before=call.seq)
+        names |= self._given.said_within(text, before=call.seq)
         known = {*names, *self._index.phrases_in(text, before=call.seq)}
         for start, stop in pieces(text, sorted(known, key=lambda value: (-len(value), value))):
             bound = self._piece(call, text[start:stop], text[stop:], names)
@@ -253,7 +278,7 @@ class _Tracer:
             found = self._from_results(call, "", value)
             if found is not None:
                 return found[1], found[0].witness()
-        said = number is not None and counted(number, after, self._calls, self._words, before=call.seq)
+        said = number is not None and counted(number, after, self._given, self._words, before=call.seq)
         return (self._lifted(call, number, said[0]), said[1].witness()) if said else None
 
     def _lifted(self, call: Call, value: Json, name: str) -> Binding:
@@ -278,15 +303,37 @@ class _Tracer:
             if said.seq < call.seq and text.casefold() in said.text.casefold():
                 seen = [Witness(seq=said.seq, where=said.where, text=text[:80])]
                 return "part-of-a-word", "stands in what was said only inside a longer word", seen
-        for other in self._calls:
-            if other.known_before(call.seq) and text.casefold() in as_text(other.result).casefold():
-                seen = [Witness(seq=other.result_seq or 0, where="result", path=other.name, text=text[:80])]
-                return "part-of-a-word", "stands in an earlier result only inside a longer word", seen
+        holding = self._haystack.first(text)
+        if holding is not None and (other := self._answered[holding]).known_before(call.seq):
+            seen = [Witness(seq=other.result_seq or 0, where="result", path=other.name, text=text[:80])]
+            return "part-of-a-word", "stands in an earlier result only inside a longer word", seen
         return "no-source", "neither said by a person nor in an earlier result", []
 
+    @cached_property
+    def _answered(self) -> list[Call]:
+        known = [call for call in self._calls if call.result_seq is not None and call.error is None]
+        return sorted(known, key=lambda call: call.result_seq or 0)
+
+    @cached_property
+    def _haystack(self) -> Haystack:
+        return Haystack(as_text(call.result) for call in self._answered)
+
+    @cached_property
+    def _successes(self) -> dict[str, list[Call]]:
+        found: dict[str, list[Call]] = {}
+        for call in self._calls:
+            if call.error is None:
+                found.setdefault(call.name, []).append(call)
+        return found
+
+    def _replacing(self, call: Call) -> Call | None:
+        """Return the next successful call of the same tool."""
+        same = self._successes.get(call.name, [])
+        at = bisect_right(same, call.seq, key=lambda other: other.seq)
+        return same[at] if at < len(same) else None
+
     def _left_out(self, call: Call) -> Reason:
-        later = [other for other in self._calls if other.seq > call.seq and other.name == call.name]
-        replaced = next((other for other in later if other.error is None), None)
+        replaced = self._replacing(call)
         if call.error is not None and replaced is not None:
             rule, detail = (
                 "failed-and-replaced",
@@ -295,7 +342,7 @@ class _Tracer:
         elif call.error is not None:
             rule, detail = "failed", f"failed and changed nothing: {call.error[:120]}"
         elif call.arguments is None:
-            rule, detail = "not-json", "its arguments are no JSON object"
+            rule, detail = "not-json", "its arguments are no JSON object that can be taken apart"
         elif call.routes:
             rule, detail = "hand-over", "it only says which agent goes on, or that the work is done"
         else:

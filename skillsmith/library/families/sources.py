@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from skillsmith.library.program.bindings import ITEM, UnresolvedError, resolve, sources
+from skillsmith.library.program.structures import opened
 from skillsmith.library.trace.align import TracedRun
 from skillsmith.library.trace.calls import Call
 from skillsmith.library.trace.results import as_exact
@@ -46,6 +47,7 @@ def part_of(binding: Binding | None, step: str | int) -> Binding | None:
 
 def fields_to(value: Json, wanted: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Yield the field names on the way to each leaf that holds a value."""
+    value = opened(value)
     if isinstance(value, dict):
         for name, item in value.items():
             yield from fields_to(item, wanted, (*path, name))

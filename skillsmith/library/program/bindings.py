@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from skillsmith.errors import InvalidSkillFileError
+from skillsmith.library.program.structures import opened
 from skillsmith.library.program.values import (
     NOTHING,
     UnresolvedError,
@@ -97,7 +98,7 @@ def each_of(items: Binding, inputs: Mapping[str, Json], results: Mapping[str, Js
     Raises:
         UnresolvedError: It has no value, or that is no list.
     """
-    found = normalise_result(resolve(items, inputs, results))
+    found = opened(resolve(items, inputs, results))
     if not isinstance(found, list):
         raise UnresolvedError(f"{show(items)} should be a list, and is {as_text(found)[:80]}")
     return found

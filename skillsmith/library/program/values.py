@@ -5,9 +5,20 @@ Extraction, proof and execution all read through these, so what was traced is wh
 
 from __future__ import annotations
 
+import re
+
 from skillsmith.errors import ExecutionError
 from skillsmith.events import dump_json, parse_json
+from skillsmith.library.program.structures import opened
 from skillsmith.models import Between, Json, Where
+
+_CURRENCY = r"(?:[$€£¥₹]|AUD|BRL|CAD|CHF|CNY|DKK|EUR|GBP|INR|JPY|MXN|NOK|PLN|SEK|USD)"
+_AMOUNT = re.compile(
+    rf"(?P<sign>-)?(?:{_CURRENCY}\s?)?(?:"
+    r"(?P<english>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"|(?P<other>\d{1,3}(?:[. \u00a0\u202f'\u2019]\d{3})+,\d+|\d+,\d{2}(?=\s?(?:€|EUR))))"
+    rf"(?:\s?{_CURRENCY})?"
+)
 
 
 class UnresolvedError(ExecutionError):
@@ -41,12 +52,30 @@ def cast_to(value: Json, cast: str | None) -> Json:
         if cast == "string":
             return as_text(value)
         if cast == "integer":
-            return value if isinstance(value, int) else _integral(float(value))
+            return value if isinstance(value, int) else _integral(float(_plain(value)))
         if cast == "number":
-            return float(value)
+            return float(_plain(value))
     except (TypeError, ValueError) as error:
         raise UnresolvedError(f"{value!r} is no {cast}") from error
     return value
+
+
+def plain_number(text: str) -> str | None:
+    """Return an amount as programs write it, when it is written as people do: ``$1,377.00``, ``1.377,00 €``.
+
+    A single mark that may set off thousands as well as decimals (``1,377``) sets off thousands, as in the
+    JSON that tools print; "1,5" is no such amount.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    whole, point = found["english"] or found["other"], "." if found["english"] else ","
+    head, _, tail = whole.partition(point)
+    return (found["sign"] or "") + re.sub(r"[^\d]", "", head) + (f".{tail}" if tail else "")
+
+
+def _plain(value: Json) -> Json:
+    return (plain_number(value) or value) if isinstance(value, str) else value
 
 
 def _integral(value: float) -> int:
@@ -63,8 +92,7 @@ def take(value: Json, step: str | int | Between) -> Json:
     """Return what one plain path step leads to, or a sentinel that no JSON value equals."""
     if isinstance(step, Between):
         return _between(value, step)
-    if isinstance(value, str):
-        value = normalise_result(value)
+    value = opened(value)
     if isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
         return value[step]
     if isinstance(step, str) and isinstance(value, dict) and step in value:
@@ -88,8 +116,7 @@ def _between(value: Json, step: Between) -> Json:
 
 def pick(value: Json, step: Where, wanted: Json) -> Json:
     """Return the record that a selector picks, or a sentinel that no JSON value equals."""
-    if isinstance(value, str):
-        value = normalise_result(value)
+    value = opened(value)
     items = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     for item in items:
         if isinstance(item, dict) and step.field in item and same(item[step.field], wanted):

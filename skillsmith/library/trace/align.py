@@ -6,11 +6,11 @@ each other and is the same tool again may be one step, done for several things.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from skillsmith.library.dataflow import Flow
+from skillsmith.library.dataflow import BoundCall, Flow
 from skillsmith.library.program.bindings import leaves
 from skillsmith.library.trace.calls import Call, Said
 from skillsmith.library.trace.literals import find
@@ -35,6 +35,14 @@ class TracedRun:
     words: tuple[Said, ...]
     flow: Flow
     has_code: bool = False
+    _bound: Mapping[int, BoundCall] = field(init=False, repr=False, compare=False)
+    _by_node: Mapping[str, Call] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        kept = self.flow.kept
+        object.__setattr__(self, "_bound", {one.call.seq: one for one in kept})
+        by_node = {self.flow.names[f"call{one.call.seq}"]: one.call for one in kept}
+        object.__setattr__(self, "_by_node", by_node)
 
     @property
     def task(self) -> str:
@@ -53,12 +61,12 @@ class TracedRun:
 
     def binding(self, call: Call, name: str) -> Binding | None:
         """Return where the run itself has an argument from; None when the call is not on its path."""
-        found = next((bound for bound in self.flow.kept if bound.call.seq == call.seq), None)
+        found = self._bound.get(call.seq)
         return found.arguments.get(name) if found else None
 
     def call_at(self, node: str) -> Call:
         """Return the call that one of the run's own node ids stands for."""
-        return next(one.call for one in self.flow.kept if self.flow.names[f"call{one.call.seq}"] == node)
+        return self._by_node[node]
 
     def witnesses(self, value: Json, name: str) -> bool:
         """Tell whether a person said the value, for lists and objects every part of it."""
@@ -130,24 +138,45 @@ def _merged(
     return result
 
 
-def common_sequence(one: Sequence[object], other: Sequence[object]) -> list[tuple[int, int]]:
-    """Return the places of a longest common subsequence, as pairs of positions in order."""
-    lengths = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
-    for at in range(len(one) - 1, -1, -1):
-        for to in range(len(other) - 1, -1, -1):
-            same = lengths[at + 1][to + 1] + 1 if one[at] == other[to] else 0
-            lengths[at][to] = max(same, lengths[at + 1][to], lengths[at][to + 1])
+def common_sequence(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Return the places of a longest common subsequence, as pairs of positions in order.
+
+    The table of lengths is kept as its differences, a bit a cell (Hyyrö, 2004): two runs of 10,000 steps take
+    12 MB and a fraction of a second.
+    """
+    rows = _fallings(one, other)
+    best = len(other) - rows[0].bit_count()
     pairs: list[tuple[int, int]] = []
     at = to = 0
-    while at < len(one) and to < len(other):
-        if one[at] == other[to] and lengths[at][to] == lengths[at + 1][to + 1] + 1:
+    while best:
+        if one[at] == other[to]:
             pairs.append((at, to))
-            at, to = at + 1, to + 1
-        elif lengths[at + 1][to] >= lengths[at][to + 1]:
+            at, to, best = at + 1, to + 1, best - 1
+        elif _longest(rows[at + 1], len(other) - to) == best:
             at += 1
         else:
             to += 1
     return pairs
+
+
+def _fallings(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[int]:
+    """Return a row of bits for each rest of ``one``: which items of ``other``, from its end, add no length."""
+    places: dict[Hashable, int] = {}
+    for place, item in enumerate(reversed(other)):
+        places[item] = places.get(item, 0) | 1 << place
+    row = everything = (1 << len(other)) - 1
+    rows = [row]
+    for item in reversed(one):
+        alike = row & places.get(item, 0)
+        row = ((row + alike) | (row - alike)) & everything
+        rows.append(row)
+    rows.reverse()
+    return rows
+
+
+def _longest(row: int, width: int) -> int:
+    """Return the length that a row of differences comes to over its first ``width`` places."""
+    return width - (row & (1 << width) - 1).bit_count()
 
 
 def _loops_or_singles(column: Column, runs: Sequence[TracedRun]) -> list[Column]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from skillsmith.library.program.bindings import as_text, normalise_result
 from skillsmith.library.program.effects import effect_of_call
@@ -15,6 +17,15 @@ _FAILED = re.compile(
     r"|(?:failed|failure)\s*:|failed to )",
     re.IGNORECASE,
 )
+
+MAX_DEPTH = 100
+"""Of arguments: deeper ones are not taken apart."""
+
+_ERROR_KEYS = frozenset({"code", "detail", "details", "error", "error_code", "hint", "message", "status",
+                         "status_code", "success", "ok", "type"})  # fmt: skip
+_NO_NAMES = ("", "unknown")  # of results in logs that do not name them
+_BLOCK_KEYS = frozenset({"_meta", "content", "isError", "is_error", "structuredContent"})
+_VERDICTS = {"success": False, "ok": False, "isError": True, "is_error": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +78,36 @@ def calls_of(events: Iterable[Event]) -> list[Call]:
 
 
 class _Results:
+    """Results that no call has taken yet: by call id, and by name where one side has no id."""
+
     def __init__(self, events: Sequence[Event]) -> None:
-        self._waiting = list(events)
+        self._by_id: dict[str, deque[Event]] = defaultdict(deque)
+        self._without_id: dict[str, deque[Event]] = defaultdict(deque)
+        self._by_name: dict[str, deque[Event]] = defaultdict(deque)
+        self._taken: set[int] = set()  # by identity: events of a run that is not stored have no number yet
+        for event in events:
+            assert event.tool is not None
+            own = self._by_id[event.tool.call_id] if event.tool.call_id else self._without_id[event.tool.name]
+            own.append(event)
+            self._by_name[event.tool.name].append(event)
 
     def take(self, call: Event) -> Event | None:
+        """Return the first result after a call that is its own; calls must come in order."""
         assert call.tool is not None
-        for event in self._waiting:
-            if event.seq < call.seq or event.tool is None:
-                continue
-            ids = (call.tool.call_id, event.tool.call_id)
-            joined = ids[0] == ids[1] if all(ids) else event.tool.name in (call.tool.name, "")
-            if joined:
-                self._waiting.remove(event)
-                return event
-        return None
+        names = (call.tool.name, *_NO_NAMES)
+        waiting = [self._by_name[name] for name in names]
+        if call.tool.call_id:
+            waiting = [self._by_id[call.tool.call_id], *(self._without_id[name] for name in names)]
+        found = [event for event in (self._first(line, call) for line in waiting) if event is not None]
+        first = min(found, key=lambda event: event.seq, default=None)
+        if first is not None:
+            self._taken.add(id(first))
+        return first
+
+    def _first(self, waiting: deque[Event], call: Event) -> Event | None:
+        while waiting and (id(waiting[0]) in self._taken or waiting[0].seq < call.seq):
+            waiting.popleft()
+        return waiting[0] if waiting else None
 
 
 def _call(event: Event, result: Event | None) -> Call:
@@ -92,7 +119,7 @@ def _call(event: Event, result: Event | None) -> Call:
     return Call(
         seq=event.seq,
         name=event.tool.name,
-        arguments=arguments if isinstance(arguments, dict) else None,
+        arguments=arguments if isinstance(arguments, dict) and not _is_too_deep(arguments) else None,
         effect=effect_of_call(event.tool.name, arguments),
         result_seq=result.seq if result else None,
         result=normalise_result(text),
@@ -100,6 +127,21 @@ def _call(event: Event, result: Event | None) -> Call:
         agent=event.agent,
         routes=bool(result and result.data and result.data.get("routing")),
     )
+
+
+def _is_too_deep(arguments: Json) -> bool:
+    """Tell whether arguments are nested deeper than a skill can hold."""
+    level: list[Json] = [arguments]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, (dict, list)) and item
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _error(result: Event | None, text: str | None) -> str | None:
@@ -133,18 +175,33 @@ def failure_in(result: Json) -> str | None:
     Many tools say "Error: payment method not found" instead of raising; going on after that would build on
     a change that never happened.
     """
-    if isinstance(result, str) and says_failed(result):
-        return result.strip()
-    if isinstance(result, dict) and set(result) == {"error"} and result["error"]:
+    if isinstance(result, str):
+        return result.strip() if says_failed(result) else None
+    if not isinstance(result, dict):
+        return None
+    if set(result) <= _ERROR_KEYS and result.get("error"):
         return as_text(result["error"])
-    return None
+    said = _block_text(result)
+    if any(result.get(key) is flag for key, flag in _VERDICTS.items()):
+        told = (result.get(key) for key in ("error", "message", "reason", "detail"))
+        return next((as_text(one) for one in told if one), None) or said or "the tool says that it failed"
+    return failure_in(normalise_result(said)) if said else None
+
+
+def _block_text(result: dict[str, Json]) -> str | None:
+    """Return the text of a result that is nothing but blocks of it, as MCP servers answer."""
+    blocks = result.get("content")
+    if not isinstance(blocks, list) or not set(result) <= _BLOCK_KEYS:
+        return None
+    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str)) or None
 
 
 def said_in(task: str, events: Iterable[Event]) -> list[Said]:
     """Return what people said, in order: the task first, then each user message."""
-    words = [Said(0, "task", task)] if task else []
+    words = [Said(0, "task", normalize("NFC", task))] if task else []
     words += [
-        Said(event.seq, "user", event.content)
+        Said(event.seq, "user", normalize("NFC", event.content))
         for event in events
         if event.kind == "message" and event.role == "user" and event.content
     ]

@@ -7,11 +7,13 @@ it as a whole; a plain number is one when a person said it of the very thing tha
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from skillsmith.library.program.bindings import as_text
 from skillsmith.library.trace.calls import Call, Said
 from skillsmith.library.trace.literals import STRONG_CHARS, Occurrence, find, is_weak
+from skillsmith.library.trace.phrases import PhraseIndex, whole
 from skillsmith.models import Json
 
 _PIECE = re.compile(r"[#\w](?:[\w@#.:/-]*\w)?")
@@ -22,8 +24,7 @@ def pieces(text: str, known: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield spans of known values and of what looks like an identifier or a figure, without overlap."""
     taken: list[tuple[int, int]] = []
     for value in known:
-        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
-        taken += [found.span() for found in re.finditer(pattern, text) if _is_free(found.span(), taken)]
+        taken += [found.span() for found in whole(value).finditer(text) if _is_free(found.span(), taken)]
     for found in _PIECE.finditer(text):
         piece = found[0]
         telling = any(character.isdigit() or character in "_@" for character in piece)
@@ -37,27 +38,48 @@ def _is_free(span: tuple[int, int], taken: Sequence[tuple[int, int]]) -> bool:
     return all(span[1] <= start or span[0] >= end for start, end in taken)
 
 
-def shared_phrases(text: str, calls: Sequence[Call], words: Sequence[Said], *, before: int) -> dict[str, str]:
-    """Return phrases of a text that people said and that another call was given, with its parameter's name.
+class GivenPhrases:
+    """Texts and numbers that the calls of a run were given, with the names of their parameters.
 
     Args:
-        text: What a call was given.
         calls: All calls of the run.
         words: What people said.
-        before: Sequence number of the call.
     """
-    return {
-        value: name
-        for call in calls
-        if call.seq != before and call.error is None
-        for name, value in _leaves(call.arguments)
-        if isinstance(value, str) and value != text and value in text and not is_weak(value)
-        and find(value, words, before=before) is not None
-    }  # fmt: skip
+
+    def __init__(self, calls: Sequence[Call], words: Sequence[Said]) -> None:
+        self._words = words
+        given = [(name, value, call) for call in calls for name, value in _leaves(call.arguments)]
+        self._phrases = PhraseIndex(
+            (value, (name, call.seq))
+            for name, value, call in given
+            if isinstance(value, str) and call.error is None and not is_weak(value)
+        )
+        self._names: dict[tuple[type, Json], set[str]] = defaultdict(set)
+        for name, value, _ in given:
+            if isinstance(value, (int, float)):
+                self._names[type(value), value].add(name)
+
+    def said_within(self, text: str, *, before: int) -> dict[str, str]:
+        """Return phrases of a text that people said and that another call was given, with their names.
+
+        Args:
+            text: What a call was given.
+            before: Sequence number of the call.
+        """
+        found: dict[str, str] = {}
+        for value, given in self._phrases.within(text):
+            others = [name for name, seq in given if seq != before]
+            if others and value != text and find(value, self._words, before=before) is not None:
+                found[value] = others[-1]
+        return found
+
+    def names_of(self, number: float) -> set[str]:
+        """Return under which names calls were given just this number."""
+        return self._names.get((type(number), number), set())
 
 
 def counted(
-    number: float, after: str, calls: Sequence[Call], words: Sequence[Said], *, before: int
+    number: float, after: str, given: GivenPhrases, words: Sequence[Said], *, before: int
 ) -> tuple[str, Occurrence] | None:
     """Return name and place of a number that people said of the thing that a text says it of.
 
@@ -67,7 +89,7 @@ def counted(
     Args:
         number: The number.
         after: The text after it.
-        calls: All calls of the run.
+        given: What all calls of the run were given.
         words: What people said.
         before: Sequence number of the call that was given the text.
     """
@@ -75,12 +97,7 @@ def counted(
     found = find(number, words, before=before, near=unit[1]) if unit else None
     if unit is None or found is None or _thing(found) != unit[1].lower():
         return None
-    names = {
-        name
-        for call in calls
-        for name, value in _leaves(call.arguments)
-        if type(value) is type(number) and value == number
-    }
+    names = given.names_of(number)
     if not names:
         return unit[1].lower(), found
     said = [name for name in sorted(names) if find(number, words, before=before, near=name) is not None]

@@ -11,13 +11,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from unicodedata import normalize
 
 from skillsmith.library.program.effects import name_words
 from skillsmith.library.trace.calls import Said
+from skillsmith.library.trace.phrases import Whole, count_chars, whole
 from skillsmith.models import Json, VariableType, Witness
 
 STRONG_CHARS = 4
 """A shorter value is weak."""
+
+ALONE_CHARS = 3
+"""A weak value of so many characters counts where it is said just once."""
 
 NEAR_CHARS = 40
 """How far from a weak value its second witness may stand."""
@@ -27,8 +33,31 @@ _COMMON = frozenset(
     "default other both this that with from".split()
 )
 _MONTHS = "January February March April May June July August September October November December".split()
+LOCAL_DIGITS = 10
+"""So many digits of a telephone number are enough to recognise it."""
+
+_PHONE = re.compile(r"\+?[\d(](?:[\s().-]{0,2}\d){9,14}")
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})$")
+_MONEY = frozenset(
+    "amount balance budget charge cost credit deposit fee limit payment price refund sum total value".split()
+)
+_COUNT = frozenset("count number qty quantity unit".split())
+_UNITS = (
+    (("%",), {"percent", "pct"}, frozenset("discount fraction percent percentage pct rate share".split())),
+    (("$", "€", "£", "¥", "₹"), set("dollars euros pounds usd eur gbp chf yen".split()), _MONEY),
+    ((), set("items pcs pieces units".split()), _COUNT),
+)
+_MONTHS_A_YEAR = 12
+_CLOCK = r"[T ]\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?"
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_DATES = (
+    (re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:{_CLOCK})?"), "ymd"),
+    (re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})"), "ymd"),
+    (_SLASHED, "dmy"),
+    (re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})"), "dmy"),
+    (re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([A-Z][a-z]{2,8}) (\d{4})"), "dmy"),
+    (re.compile(r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?, (\d{4})"), "mdy"),
+)
 _TYPES: tuple[tuple[VariableType, str], ...] = (
     ("date", r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?)?"),
     ("email", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -80,7 +109,7 @@ def is_weak(value: Json) -> bool:
     if value is None or isinstance(value, bool):
         return True
     text = str(value)
-    return len(text.strip()) < STRONG_CHARS or text.strip().lower() in _COMMON
+    return count_chars(text.strip()) < STRONG_CHARS or text.strip().lower() in _COMMON
 
 
 def find(value: Json, words: Sequence[Said], *, before: int, near: str = "") -> Occurrence | None:
@@ -95,7 +124,7 @@ def find(value: Json, words: Sequence[Said], *, before: int, near: str = "") -> 
     if value is None or isinstance(value, bool) or not str(value).strip():
         return None
     weak = is_weak(value)
-    for pattern in _spellings(value):
+    for pattern in _spellings(value, _folded(tuple(said.text for said in words))):
         for said in words:
             if said.seq >= before:
                 continue
@@ -106,13 +135,46 @@ def find(value: Json, words: Sequence[Said], *, before: int, near: str = "") -> 
     return None
 
 
+def find_alone(value: Json, words: Sequence[Said], *, before: int) -> Occurrence | None:
+    """Return where a short number or code stands in what was said, when it stands there just once.
+
+    Args:
+        value: A scalar of at least three characters; a text must look like a code (``IAH``, ``B7x``).
+        words: What people said, in order.
+        before: Only words said before this sequence number count.
+    """
+    text = str(value).strip()
+    coded = text.upper() == text or any(character.isdigit() for character in text)
+    if isinstance(value, bool) or value is None or len(text) < ALONE_CHARS or not coded:
+        return None
+    pattern = whole(text)
+    known = [said for said in words if said.seq < before]
+    if any(said.text.strip().startswith(known[0].text.strip()) for said in known[1:]):
+        known = known[1:]  # the task is a user's first message, or its beginning: it was said once
+    found = [Occurrence(said, *one.span()) for said in known for one in pattern.finditer(said.text)]
+    return found[0] if len(found) == 1 else None
+
+
 def named_nearby(occurrence: Occurrence, name: str) -> bool:
-    """Tell whether a word of the parameter's name stands close to the value, in plural or singular."""
+    """Tell whether a word of the parameter's name stands close to the value, or its unit right at it."""
+    if _unit_at(occurrence) & {_stem(word) for word in name_words(name)}:
+        return True
     text = occurrence.said.text
     around = text[max(0, occurrence.start - NEAR_CHARS) : occurrence.end + NEAR_CHARS].lower()
     nearby = {_stem(word) for word in re.findall(r"[a-z]+", around)}
     own = {_stem(word) for word in name_words(text[occurrence.start : occurrence.end])}
     return any(len(word) > 2 and _stem(word) in nearby - own for word in name_words(name))  # noqa: PLR2004  (words like "id" witness nothing)
+
+
+def _unit_at(occurrence: Occurrence) -> frozenset[str]:
+    """Return what an amount may be called by the sign or unit that stands right at it."""
+    text = occurrence.said.text
+    before, after = text[: occurrence.start].rstrip()[-1:], text[occurrence.end :].lstrip().lower()
+    for signs, units, names in _UNITS:
+        unit = re.match(r"[^\W\d_]+", after)
+        if before in signs or after[:1] in signs or (unit and unit[0] in units):
+            return names
+    return frozenset()
 
 
 def _stem(word: str) -> str:
@@ -124,47 +186,105 @@ def _stem(word: str) -> str:
     return word
 
 
-def _spellings(value: Json) -> Iterator[re.Pattern[str]]:
-    """Yield patterns for the ways people write a value, the most literal first."""
-    text = str(value).strip()
+@lru_cache(maxsize=8)
+def _folded(texts: tuple[str, ...]) -> str:
+    return "\0".join(texts).casefold()
+
+
+def _spellings(value: Json, said: str) -> Iterator[Whole]:
+    """Yield patterns for the ways people write a value, the most literal first.
+
+    Args:
+        value: A scalar.
+        said: All that was said, folded: what plainly does not stand in it needs no pattern.
+    """
+    text = normalize("NFC", str(value).strip())
     if isinstance(value, float) and value.is_integer():
         text = str(int(value))
-    yield _whole(re.escape(text))
     if isinstance(value, (int, float)):
-        yield from _number_spellings(value)
+        yield from _number_spellings(value, text if text.casefold() in said else None)
         return
-    yield _whole(re.escape(text), re.IGNORECASE)
-    if _ISO_DATE.match(text):
-        yield from _date_spellings(text)
-    elif re.search(r"[_-]", text):
-        yield _whole(r"[\s_-]+".join(map(re.escape, re.split(r"[_-]+", text.strip("_-")))), re.IGNORECASE)
+    if text.casefold() in said:
+        yield whole(text)
+        yield whole(text, flags=re.IGNORECASE)
+    day = date_in(text)
+    if day is not None:
+        yield from _date_spellings(day)
+        return
+    if _PHONE.fullmatch(text):
+        yield _phone_spelling(text)
+    parts = re.split(r"[_-]+", text.strip("_-"))
+    if len(parts) > 1 and all(part.casefold() in said for part in parts):
+        yield _whole(r"[\s_-]+".join(map(re.escape, parts)), re.IGNORECASE)
 
 
-def _whole(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w]){pattern}(?![\w])", flags)
+def _whole(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> Whole:
+    return whole("a", pattern, flags)
 
 
-def _number_spellings(value: float) -> Iterator[re.Pattern[str]]:
+def _phone_spelling(text: str) -> Whole:
+    """Return a pattern for the same telephone number with other marks, or without its country's code."""
+    digits = re.sub(r"\D", "", text)
+    country, own = digits[:-LOCAL_DIGITS], digits[-LOCAL_DIGITS:]
+    optional = rf"(?:[+(]?{country}[\s().-]*)?" if country else ""
+    return _whole(rf"{optional}\(?" + r"[\s().-]*".join(own))
+
+
+def _number_spellings(value: float, literal: str | None) -> Iterator[Whole]:
+    if literal is not None:
+        yield _number(literal)
     if isinstance(value, float) and not value.is_integer():
+        if round(value, 2) == value:
+            yield _number(f"{value:,.2f}")
+            yield _number(f"{value:.2f}")
         return
-    whole = int(value)
-    if abs(whole) >= 1000:  # noqa: PLR2004
-        yield _whole(re.escape(f"{whole:,}"))
-    if 0 <= whole < len(_NUMBER_WORDS):
-        yield _whole(_NUMBER_WORDS[whole], re.IGNORECASE)
+    whole_value = int(value)
+    if abs(whole_value) >= 1000:  # noqa: PLR2004
+        yield _number(f"{whole_value:,}")
+    if 0 <= whole_value < len(_NUMBER_WORDS):
+        yield _whole(_NUMBER_WORDS[whole_value], re.IGNORECASE)
 
 
-def _date_spellings(text: str) -> Iterator[re.Pattern[str]]:
-    year, month, day = map(int, text.split("-"))
-    try:
-        date(year, month, day)
-    except ValueError:
-        return
-    full = _MONTHS[month - 1]
+def _number(text: str) -> Whole:
+    """Return a pattern for a number that is no part of a longer one: 377 does not stand in 1,377."""
+    before = r"(?<!\d\.)" + (r"(?<!\d,)" if re.match(r"\d{3}(?!\d)", text) else "")
+    after = r"(?!,\d{3}(?!\d))" + (r"(?!\d)" if "." in text else r"(?!\.\d)")
+    return whole(text, f"{before}{re.escape(text)}{after}")
+
+
+def date_in(text: str) -> date | None:
+    """Return the day that a text is, however it is written; None for what may be read in two ways."""
+    for pattern, order in _DATES:
+        found = pattern.fullmatch(text)
+        if found is None:
+            continue
+        parts = dict(zip(order, found.groups(), strict=True))
+        month = parts["m"]
+        first, second = parts["d"], month
+        if pattern is _SLASHED and int(first) != int(second):
+            if int(first) <= _MONTHS_A_YEAR and int(second) <= _MONTHS_A_YEAR:
+                return None
+            first, second = sorted((first, second), key=int, reverse=True)
+        number = int(second) if second.isdigit() else _month_of(second)
+        try:
+            return date(int(parts["y"]), number, int(first))
+        except ValueError:
+            return None
+    return None
+
+
+def _month_of(word: str) -> int:
+    """Return the number of a month's name, 0 for what is none."""
+    return next((at for at, name in enumerate(_MONTHS, 1) if name.lower().startswith(word.lower())), 0)
+
+
+def _date_spellings(day: date) -> Iterator[Whole]:
+    full = _MONTHS[day.month - 1]
     name = rf"(?:{full}|{full[:3]}\.?)" if full != "May" else "May"
-    ordinal = rf"0?{day}(?:st|nd|rd|th)?"
-    optional_year = rf"(?:,?\s+{year})?"
+    ordinal = rf"0?{day.day}(?:st|nd|rd|th)?"
+    optional_year = rf"(?:,?\s+{day.year})?"
+    yield _whole(re.escape(day.isoformat()))
     yield _whole(rf"{name}\s+(?:the\s+)?{ordinal}{optional_year}", re.IGNORECASE)
     yield _whole(rf"(?:the\s+)?{ordinal}\s+(?:of\s+)?{name}{optional_year}", re.IGNORECASE)
-    yield _whole(rf"0?{month}/0?{day}(?:/(?:{year}|{year % 100:02d}))?")
-    yield _whole(rf"0?{day}\.0?{month}\.(?:{year}|{year % 100:02d})?")
+    yield _whole(rf"0?{day.month}/0?{day.day}(?:/(?:{day.year}|{day.year % 100:02d}))?")
+    yield _whole(rf"0?{day.day}\.0?{day.month}\.(?:{day.year}|{day.year % 100:02d})?")

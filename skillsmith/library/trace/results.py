@@ -6,15 +6,23 @@ Leaves are indexed by their folded text, so that looking a value up costs the sa
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from unicodedata import normalize
 
 import orjson
 
+from skillsmith.events import dump_json
 from skillsmith.library.program.bindings import UnresolvedError, as_text, resolve, show_path
 from skillsmith.library.program.effects import name_words
+from skillsmith.library.program.structures import structure_in
+from skillsmith.library.program.values import plain_number
 from skillsmith.library.trace.calls import Call
+from skillsmith.library.trace.phrases import PhraseIndex, TextIndex, whole
 from skillsmith.models import Between, FromNode, Json, PathStep, Witness
 
 ANCHOR_CHARS = 24
@@ -23,22 +31,53 @@ ANCHOR_CHARS = 24
 PHRASE_CHARS = 5
 """Shorter leaves say too little to be recognised inside a longer text."""
 
-MAX_LEAVES = 20_000
+MAX_LEAVES = 250_000
 """A result with more leaves is indexed only so far."""
+
+MAX_PLACES = 40
+"""Of a value that stands in more places the latest are looked at."""
+
+MAX_LABEL = 4
+"""So many words before a piece of text may name it."""
+
+MAX_AMOUNT = 24
+"""A longer text is no amount."""
+
+_AMOUNT_MARK = re.compile(r"\d[,' \u00a0\u202f\u2019]\d|[$€£¥₹]|^\d+\.\d\d$|^-?[A-Z]{3}\s?\d|\d\s?[A-Z]{3}$")
+_MARK = re.compile(r"\s|[,;:/=]")
+_LINKS = frozenset({"are", "equals", "is", "was", "were"})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One leaf of one result: which call's, the path to it, and the value there."""
+    """One leaf of one result: which call's, the path to it, the value there, and what it is called.
+
+    Args:
+        echo: Whether the call was itself given this value, so that its result says nothing new.
+    """
 
     call: Call
     path: tuple[PathStep, ...]
     value: Json
+    echo: bool = False
 
     @property
     def key(self) -> str:
-        """The last field name on the path."""
-        return next((step for step in reversed(self.path) if isinstance(step, str)), "")
+        """The last field name on the path, or the words before a piece of text."""
+        for step in reversed(self.path):
+            if isinstance(step, str):
+                return step.rpartition(".")[2] or step
+            if isinstance(step, Between):
+                return _label(step.before)
+        return ""
+
+    def is_named(self, name: str) -> bool:
+        """Tell whether it has an argument's name: ``Order ID`` and ``orderId`` are ``order_id``."""
+        if self.key == name:
+            return bool(name)
+        wanted, key = name_words(name), name_words(self.key)
+        between = bool(self.path) and isinstance(self.path[-1], Between)
+        return bool(wanted) and (key[-len(wanted) :] if between else key) == wanted
 
     def witness(self) -> Witness:
         """Return it as evidence."""
@@ -66,62 +105,103 @@ class ResultIndex:
                 self._add(call)
 
     def _add(self, call: Call) -> None:
-        for count, (path, value) in enumerate(_leaves(call.result)):
-            if count >= MAX_LEAVES:
-                return
-            place = Place(call, path, value)
-            self._leaves[fold(value)].append(place)
-            if path and isinstance(path[-1], str):
-                self._fields[fold(path[-1])].append(place)
-            for step in path[:-1]:
+        given = {fold(value) for _, value in _leaves(call.arguments)}
+        for path, value in islice(_leaves(call.result), MAX_LEAVES):
+            folded = fold(value)
+            place = Place(call, path, value, folded in given)
+            self._leaves[folded].append(place)
+            for step in path:
                 if isinstance(step, str):
                     self._fields[fold(step)].append(place)
-            if isinstance(value, str) and re.search(r"\s|[,;:/=]", value):
+            if isinstance(value, str) and _MARK.search(value) and structure_in(value) is None:
                 self._texts.append(place)
 
     def exact(self, value: Json, *, before: int) -> list[Place]:
-        """Return the leaves that hold the value, of results known before an event."""
-        return [place for place in self._leaves.get(fold(value), ()) if place.call.known_before(before)]
-
-    def phrases_in(self, text: str, *, before: int) -> list[str]:
-        """Return text leaves of earlier results that stand in a longer text as whole words, longest first."""
-        folded = text.casefold()
-        found = {
-            str(place.value)
-            for key, places in self._leaves.items()
-            if len(key) >= PHRASE_CHARS and key in folded
-            for place in places
-            if isinstance(place.value, str) and place.call.known_before(before) and place.value in text
-        }
-        return sorted(
-            (phrase for phrase in found if " " in phrase or not phrase.islower()), key=len, reverse=True
-        )
+        """Return the leaves that hold the value, of results known before an event; of many the latest."""
+        return self._known(self._leaves.get(fold(value), []), before)
 
     def field_names(self, value: Json, *, before: int) -> list[Place]:
         """Return leaves that have the value as a field name on their path."""
-        return [place for place in self._fields.get(fold(value), ()) if place.call.known_before(before)]
+        return self._known(self._fields.get(fold(value), []), before)
 
-    def pieces(self, value: Json, *, before: int) -> Iterator[Place]:
-        """Yield places where the value is a whole word inside a longer text, with anchors that find it."""
+    @staticmethod
+    def _known(places: list[Place], before: int) -> list[Place]:
+        """Return the latest of these places whose result was known before an event, in their order."""
+        end = bisect_left(places, before, key=lambda place: place.call.seq)
+        known = (places[at] for at in range(end - 1, -1, -1) if places[at].call.known_before(before))
+        return list(islice(known, MAX_PLACES))[::-1]
+
+    @cached_property
+    def _phrases(self) -> PhraseIndex[Place]:
+        return PhraseIndex(
+            (place.value, place)
+            for key, places in self._leaves.items()
+            if len(key) >= PHRASE_CHARS
+            for place in places
+            if isinstance(place.value, str)
+        )
+
+    def phrases_in(self, text: str, *, before: int) -> list[str]:
+        """Return text leaves of earlier results that stand in a longer text as whole words, longest first."""
+        found = [
+            phrase
+            for phrase, places in self._phrases.within(text)
+            if any(place.call.known_before(before) for place in places)
+        ]
+        return sorted(
+            (phrase for phrase in found if " " in phrase or not phrase.islower()),
+            key=lambda phrase: (-len(phrase), phrase),
+        )
+
+    @cached_property
+    def _words(self) -> TextIndex:
+        return TextIndex(place.value for place in self._texts)
+
+    def pieces(self, value: Json, *, before: int, name: str | None = None) -> Iterator[Place]:
+        """Yield places where the value is a whole word inside a longer text, with anchors that find it.
+
+        Args:
+            value: A scalar.
+            before: Only results known before this sequence number count.
+            name: Only where these words stand just before it: ``Order ID: 17``.
+        """
         text = as_text(value)
-        pattern = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
-        for place in reversed(self._texts):
-            if not place.call.known_before(before):
+        pattern = whole(text)
+        for number in islice(self._words.candidates(text), MAX_PLACES):
+            place = self._texts[number]
+            if not place.call.known_before(before) or len(text) >= len(place.value):
                 continue
-            found = pattern.search(str(place.value))
-            if found and len(text) < len(str(place.value)):
-                step = _anchors(str(place.value), found.start(), found.end())
-                if step is not None:
-                    yield Place(place.call, (*place.path, step), text)
+            for found in pattern.finditer(place.value):
+                step = _anchors(place.value, found.start(), found.end())
+                piece = Place(place.call, (*place.path, step), text) if step is not None else None
+                if piece is not None and (name is None or piece.is_named(name)):
+                    yield piece
+                    break
+                if name is None:
+                    break
 
 
 def fold(value: Json) -> str:
-    """Return what two spellings of one scalar have in common: ``247``, ``247.0`` and ``"247"`` are one."""
+    """Return what spellings of one scalar have in common: ``247``, ``247.0``, ``"247"``, ``"$247.00"``."""
     if isinstance(value, bool) or value is None:
         return f"\0{value}"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
-    return str(value).strip().casefold()
+    text = str(value).strip()
+    if not text.isascii():
+        text = normalize("NFC", text)
+    amount = plain_number(text) if len(text) <= MAX_AMOUNT and _AMOUNT_MARK.search(text) else None
+    if amount is None:
+        return text.casefold()
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount
+
+
+def _label(text: str) -> str:
+    """Return the words that name what stands after a text: its last ones, without what only links."""
+    words = name_words(text)
+    while words and words[-1] in _LINKS:
+        words.pop()
+    return " ".join(words[-MAX_LABEL:])
 
 
 def _leaves(value: Json, path: tuple[PathStep, ...] = ()) -> Iterator[tuple[tuple[PathStep, ...], Json]]:
@@ -133,6 +213,9 @@ def _leaves(value: Json, path: tuple[PathStep, ...] = ()) -> Iterator[tuple[tupl
             yield from _leaves(item, (*path, index))
     else:
         yield path, value
+        held = structure_in(value) if isinstance(value, str) else None
+        if held is not None:
+            yield from _leaves(held, path)
 
 
 def _anchors(text: str, start: int, end: int) -> Between | None:
@@ -176,18 +259,13 @@ def best(places: Sequence[Place], name: str, *, used: Sequence[Place] = ()) -> P
         shared = set(name_words(place.key)) & set(name_words(name))
         circular = any(isinstance(step, str) and fold(step) == fold(place.value) for step in place.path)
         return (
-            not echoes(place), not circular, place.key == name,
+            not place.echo, not circular, place.is_named(name),
             (place.call.seq, place.path[:-1]) in records, place.call.seq in origins,
             len(shared), not any(isinstance(step, int) for step in place.path),
             place.call.seq, -len(place.path),
         )  # fmt: skip
 
     return max(places, key=rank)
-
-
-def echoes(place: Place) -> bool:
-    """Whether the call was itself given this value, so that its result says nothing new."""
-    return any(fold(value) == fold(place.value) for _, value in _leaves(place.call.arguments))
 
 
 def flow(place: Place, node: str, wanted: Json) -> FromNode | None:
@@ -209,4 +287,7 @@ def flow(place: Place, node: str, wanted: Json) -> FromNode | None:
 
 def as_exact(value: Json) -> bytes:
     """Return JSON bytes: they tell apart what Python's equality does not, ``1``, ``1.0`` and ``true``."""
-    return orjson.dumps(value, default=str)
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:  # deeper, or an integer longer, than it can write
+        return dump_json(value).encode()

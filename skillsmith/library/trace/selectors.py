@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from skillsmith.library.program.bindings import as_text, take
+from skillsmith.library.program.structures import opened
 from skillsmith.library.trace.calls import Said
 from skillsmith.library.trace.literals import find
 from skillsmith.library.trace.naming import VariableSet
@@ -52,7 +53,8 @@ def is_collection(value: Json) -> bool:
 
 def records_of(value: Json) -> list[Json]:
     """Return the records of a list or a mapping."""
-    return value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+    held = opened(value)
+    return held if isinstance(held, list) else list(held.values()) if isinstance(held, dict) else []
 
 
 def _selector(
