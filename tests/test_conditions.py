@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.errors import ExecutionError
+from skillsmith.library.program import bounded
 from skillsmith.library.program.conditions import Surroundings, holds, names_in
 
 SEEN = Surroundings(
@@ -58,6 +59,13 @@ def test_checks_look_at_files(tmp_path: Path) -> None:
         "open('/etc/passwd')",
         "2 ** 99999999",
         "'a' * 10 ** 9",
+        "'%999999999d' % 1",
+        "f'{1:999999999}'",
+        "round(1, -999999999)",
+        "4000000 ** 4000000",
+        "1 << 9999999",
+        "[0] * 99999 == 1",
+        "len(f'{[[[x, x, x] for x in str(2 ** 4000)] for y in str(2 ** 4000)]}')",
         "unknown > 1",
         "1 / 0",
         "region > 1",
@@ -120,3 +128,17 @@ def test_conditions_see_files_in_the_work_folder_only(tmp_path: Path, function: 
     (tmp_path / "work" / "link").symlink_to(tmp_path)
     with pytest.raises(ExecutionError, match="outside the work folder"):
         holds(f'{function}("{name}")', Surroundings(work_dir=tmp_path / "work"))
+
+
+def test_an_expression_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand rounds of real work are broken off at the time limit, with a clear word."""
+    monkeypatch.setattr(bounded, "MAX_SECONDS", 0.0)
+    with pytest.raises(ExecutionError, match=r"cannot be evaluated: .* takes longer than 0 s"):
+        holds("sum([item for item in [1, 2, 3]]) == 6", SEEN)
+
+
+def test_ordinary_arithmetic_is_unaffected() -> None:
+    """Sums, products, remainders, powers, rounding and texts do what Python does."""
+    assert holds("(7 * 3) % 4 == 1 and 2 ** 10 == 1024 and 2 ** -1 == 0.5 and 1 << 4 == 16", SEEN)
+    assert holds("round(2.345, 1) == 2.3 and round(2.6) == 3 and round(1234, -2) == 1200", SEEN)
+    assert holds("f'{region}-{limit}' == 'EMEA-3' and str([1, 'a']) == \"[1, 'a']\"", SEEN)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skillsmith.errors import ExecutionError
+from skillsmith.library.program import bounded
 from skillsmith.library.program.paths import leaves_folder
 from skillsmith.models import Json
 
@@ -64,10 +65,8 @@ def holds(expression: str, surroundings: Surroundings) -> bool:
 
     names_in(expression)
     shown = shorten(expression)
-    evaluator = simpleeval.EvalWithCompoundTypes(
-        names=_names(surroundings),
-        functions=_functions(surroundings),
-        allowed_attrs={_Record: _AnyName()},
+    evaluator = bounded.evaluator(
+        _names(surroundings), _functions(surroundings), allowed_attrs={_Record: _AnyName()}
     )
     try:
         value = evaluator.eval(expression.strip())
@@ -206,12 +205,12 @@ def _functions(surroundings: Surroundings) -> dict[str, Callable[..., Json]]:
         "text": lambda name: _text(file(name)),
         "columns": lambda name: _table(file(name))[0],
         "rows": lambda name: _table(file(name))[1],
-        "lower": lambda value: str(value).lower(),
+        "lower": lambda value: bounded.as_text(value).lower(),
         "contains": lambda value, part: part in value,
-        "startswith": lambda value, start: str(value).startswith(start),
-        "endswith": lambda value, end: str(value).endswith(end),
-        "len": len, "min": min, "max": max, "sum": sum, "abs": abs, "round": round, "int": int,
-        "float": float, "str": str,
+        "startswith": lambda value, start: bounded.as_text(value).startswith(start),
+        "endswith": lambda value, end: bounded.as_text(value).endswith(end),
+        "len": len, "min": min, "max": max, "sum": bounded.total, "abs": abs, "round": bounded.rounded,
+        "int": int, "float": float, "str": bounded.as_text,
     }  # fmt: skip
     return functions
 

@@ -17,6 +17,7 @@ from skillsmith.errors import ExecutionError
 from skillsmith.library.program.bindings import reads_item, sources, to_json
 from skillsmith.library.program.conditions import names_in
 from skillsmith.library.program.paths import leaves_folder
+from skillsmith.library.program.schemas import schema_flaws
 from skillsmith.library.program.slot_fit import misfit
 from skillsmith.models import (
     Binding,
@@ -34,6 +35,9 @@ from skillsmith.models import (
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 REFERENCE = re.compile(rf"({NAME.pattern})(?:@([1-9]\d{{0,8}}))?")
 """``NAME`` or ``NAME@VERSION``."""
+
+MAX_NODES = 20_000
+"""Ten times what one execution does; beyond it every reader of the skill would suffer."""
 
 _TYPES = frozenset(get_args(VariableType))
 _NODE_ID = re.compile(r"\w[\w.:-]{0,63}")
@@ -54,6 +58,8 @@ def validate_skill(skill: Skill, *, parsed: bool = False) -> list[str]:
         skill: The skill.
         parsed: Whether it was read from JSON, so that it cannot hold what JSON cannot.
     """
+    if len(skill.nodes) > MAX_NODES:
+        return [f"it has {len(skill.nodes):,} nodes, and more than {MAX_NODES:,} are not read"]
     problems = [
         *_identity(skill),
         *_variables(skill.variables),
@@ -249,13 +255,9 @@ def _outputs(skill: Skill) -> Iterator[str]:
         if reads_item(binding):
             yield f"the output {name} reads the item of a loop, and outputs are in none"
     yield from _broken_promises(skill)
-    for target in _references(dict(skill.outputs)):
-        if not target.startswith("#"):
-            yield f"the output schema refers to {target[:80]!r}, which is outside of it"
+    yield from schema_flaws(dict(skill.outputs), "the output schema")
     for node in skill.nodes:
-        for target in _references(node.output_schema):
-            if not target.startswith("#"):
-                yield f"the output schema of node {node.id} refers to {target[:80]!r}, outside of it"
+        yield from schema_flaws(node.output_schema, f"the output schema of node {node.id}")
 
 
 def _broken_promises(skill: Skill) -> Iterator[str]:
@@ -270,16 +272,6 @@ def _broken_promises(skill: Skill) -> Iterator[str]:
                     f"the output {name} is required, but node {source.node}, which gives it, is done only"
                     " under a condition: it cannot be required"
                 )
-
-
-def _references(schema: Json) -> Iterator[str]:
-    """Yield what a JSON Schema refers to: a validator would fetch it from wherever that is."""
-    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
-    if isinstance(schema, dict):
-        targets = (schema.get(key) for key in ("$ref", "$dynamicRef"))
-        yield from (target for target in targets if isinstance(target, str))
-    for value in inner:
-        yield from _references(value)
 
 
 def _artifacts(artifacts: Iterable[SkillArtifact]) -> Iterator[str]:
