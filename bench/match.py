@@ -11,6 +11,8 @@ is itself an earlier task of a skill is taken out of that skill for its turn.
 "none right" and "none found" are precision and recall of the answer that no skill fits, "false none" is the
 share of the tasks with a skill that got it. "ECE" is how far the confidence of the matcher is from the share
 of its first answers that are right; the table at the end shows both by tenths, over all sets together.
+"Words decide" is the share of the tasks for which ``run`` need not ask the model, and how many of those
+answers are not the matcher's.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from _matching import (
 
 from skillsmith.library.embedding.embedders import open_embedder
 from skillsmith.library.matching.candidates import TextIndex
+from skillsmith.library.matching.ranking import NOT_ASKED
 from skillsmith.library.matching.weights import MIN_CONFIDENCE
 from skillsmith.models import Embedder, Json
 
@@ -71,8 +74,8 @@ def main() -> None:
     figures, sure = {}, []
     for folder in options.sets:
         chosen = load_set(folder, examples=not options.no_examples)
-        answers, times = ask(chosen, embedder)
-        figures[chosen.name] = judge(answers) | {"latency_ms": times}
+        answers, times, exits = ask(chosen, embedder)
+        figures[chosen.name] = judge(answers) | {"latency_ms": times, "early_exits": exits}
         sure += first_answers(answers)
         if not options.json:
             show(chosen, figures[chosen.name])
@@ -85,14 +88,15 @@ def main() -> None:
     show_reliability(calibration)
 
 
-def ask(chosen: LabelledSet, embedder: Embedder | None) -> tuple[Answers, dict[str, float]]:
-    """Return what each way answers to each query of a set, and the median milliseconds it takes."""
+def ask(chosen: LabelledSet, embedder: Embedder | None) -> tuple[Answers, dict[str, float], dict[str, float]]:
+    """Return each way's answers to the queries of a set, its median milliseconds, and the early exits."""
     remembering = None if embedder is None else Remembering(embedder)
     with tempfile.TemporaryDirectory() as folder:
         library = Library(Path(folder) / "skills.db", chosen.skills, remembering)
         ways = dict(_ways(library, by_meaning=embedder is not None))
         answers: Answers = {way: [] for way in ways}
         times: dict[str, list[float]] = {way: [] for way in ways}
+        same = list[bool]()
         for query, names in library.passes(chosen.queries):
             if remembering is not None:
                 library.vectors.embed(query.text)  # so that no timing holds the model's work
@@ -101,8 +105,19 @@ def ask(chosen: LabelledSet, embedder: Embedder | None) -> tuple[Answers, dict[s
                 found = answer(query.text, names)
                 times[way].append((time.perf_counter() - started) * 1000)
                 answers[way].append((query, found))
+            same += _decided_alike(library, query.text, answers["matcher"][-1][1])
         library.db.close()
-    return answers, {way: round(statistics.median(taken), 3) for way, taken in times.items()}
+    exits = {"share": round(len(same) / len(chosen.queries), 4), "other_answers": same.count(False)}
+    return answers, {way: round(statistics.median(taken), 3) for way, taken in times.items()}, exits
+
+
+def _decided_alike(library: Library, task: str, answer: Answer) -> list[bool]:
+    """Return whether words alone decide as the matcher does; nothing where they do not decide."""
+    found = library.matcher.choose(task, min_confidence=MIN_CONFIDENCE)
+    if NOT_ASKED not in found.reason:
+        return []
+    ranked, abstained, _ = answer
+    return [not abstained and [one.name for one in found.matches] == ranked[:1]]
 
 
 def judge(answers: Answers) -> dict[str, Json]:
@@ -161,6 +176,8 @@ def show(chosen: LabelledSet, figures: dict[str, Json]) -> None:
         values = (figures[way].get(column) for column in (*METRICS, *COLUMNS))
         shown = (f"{'-' if value is None else format(value, '.3f'):>10}" for value in values)
         print(f"  {way:8}", *shown, f"{milliseconds:7.2f}")
+    exits = figures["early_exits"]
+    print(f"  words decide {exits['share']:.3f} of the tasks, {exits['other_answers']} of them otherwise")
     best = figures["matcher"]["no_match_recall_at_5%_false"]
     if best is not None:
         print(f"  of the tasks without a skill {best:.3f} are found when 5 % of the others may be lost")

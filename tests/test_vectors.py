@@ -16,6 +16,7 @@ from word_embedder import WordEmbedder
 from skillsmith.db import Database
 from skillsmith.errors import ModelError, StorageError
 from skillsmith.library import vectors
+from skillsmith.library.embedding import whole_search
 from skillsmith.library.matching.own_texts import PART, mean_vector, own_texts, parts_of
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.vectors import VectorIndex
@@ -203,7 +204,7 @@ def test_a_large_library_is_searched_by_signs_and_rescored(
     index = VectorIndex(db, WordEmbedder())
     index.sync()
     exact = index.search("alpha17 beta3 gamma", limit=3)
-    monkeypatch.setattr(vectors, "EXACT_UP_TO", 10)
+    monkeypatch.setattr(whole_search, "EXACT_UP_TO", 10)
     rough = index.search("alpha17 beta3 gamma", limit=3)
     assert rough[0] == pytest.approx(exact[0])
     assert len(rough) == 3

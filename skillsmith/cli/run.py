@@ -241,7 +241,7 @@ def _choose(
         raise UsageError("no task is given", hint="say what is to be done, or name a skill with --use-skill")
     if no_match:
         return "no skill was to be looked for"
-    result = workspace.matcher.match(task, top_k=1, min_confidence=min_confidence)
+    result = workspace.matcher.choose(task, min_confidence=min_confidence)
     if result.abstained or not result.matches:
         return f"no skill fits: {result.reason}"
     found = result.matches[0]

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
+from skillsmith.library.matching.early_exit import decided
 from skillsmith.library.matching.ranking import Candidate, Ranker, Ranking, earlier_tasks
 from skillsmith.library.matching.scoring import parts
 from skillsmith.library.matching.threshold import Threshold, learned_threshold
@@ -46,6 +47,7 @@ class SkillMatcher:
     def __init__(self, db: Database, repo: SkillReader, vectors: VectorIndex) -> None:
         self._db = db
         self._repo = repo
+        self._vectors = vectors
         self._ranker = Ranker(db, repo, vectors)
 
     def match(
@@ -63,9 +65,41 @@ class SkillMatcher:
         Raises:
             UsageError: The task is empty, or a number is out of its range.
         """
-        least = learned_threshold(self._db) if min_confidence is None else Threshold(value=min_confidence)
+        least = self._least(min_confidence)
         _check(task, top_k, least.value)
-        ranking = self._ranker.rank(task, tags=tags)
+        return self._answer(task, self._ranker.rank(task, tags=tags), top_k, least, tags)
+
+    def choose(
+        self, task: str, *, min_confidence: float | None = None, tags: Sequence[str] = ()
+    ) -> MatchResult:
+        """Return the one skill to run for a task, or that none fits and why.
+
+        The answer is that of ``match``; where words alone leave no doubt, it is given without asking the
+        model (library/matching/early_exit.py).
+
+        Args:
+            task: What is to be done, in words.
+            min_confidence: The least confidence, as for ``match``.
+            tags: Only skills with all of these.
+
+        Raises:
+            UsageError: The task is empty, or a number is out of its range.
+        """
+        if self._vectors.notice:  # words alone are compared anyway
+            return self.match(task, top_k=1, min_confidence=min_confidence, tags=tags)
+        least = self._least(min_confidence)
+        _check(task, 1, least.value)
+        ranking = self._ranker.rank(task, tags=tags, by_meaning=False)
+        if not decided(ranking.candidates) or ranking.candidates[0].confidence < least.value:
+            ranking = self._ranker.rank(task, tags=tags, question=ranking.question)
+        return self._answer(task, ranking, 1, least, tags)
+
+    def _least(self, chosen: float | None) -> Threshold:
+        return learned_threshold(self._db) if chosen is None else Threshold(value=chosen)
+
+    def _answer(
+        self, task: str, ranking: Ranking, top_k: int, least: Threshold, tags: Sequence[str]
+    ) -> MatchResult:
         fitting = self._fitting(task, ranking, top_k, least.value)
         reason = _why(ranking, fitting, least, tags)
         return MatchResult(

@@ -18,6 +18,7 @@ from skillsmith.db import Database, Row
 from skillsmith.errors import ModelError, StorageError
 from skillsmith.events import dump_json
 from skillsmith.ids import digest_of
+from skillsmith.library.embedding.whole_search import WholeSearch, cosine_at, new_mark
 from skillsmith.library.matching.own_texts import TASK_PARTS, WHOLE, OwnText, mean_vector, own_texts, parts_of
 from skillsmith.models import Embedder
 
@@ -25,12 +26,6 @@ Progress = Callable[[int, str], None]
 
 BATCH = 16
 """Skills embedded between two commits: about half a second of work."""
-EXACT_UP_TO = 50_000
-"""In a larger library the signs of the numbers are searched first, and the best of them rescored."""
-OVERSAMPLING = 8
-RESCORED = 200
-"""So many times the skills asked for are rescored, and so many at least: 40 find 95 of the nearest 100."""
-MAX_NEIGHBOURS = 4096  # vec0 refuses more
 CHUNK = 256
 """Skills that vec0 keeps, and reads, in one piece. Its own 1024 make a search among 22 skills twice as slow
 and their file 1.2 MB larger, and one among 10,000 no faster."""
@@ -71,20 +66,6 @@ CREATE TRIGGER IF NOT EXISTS skill_vectors_superseded AFTER UPDATE OF current_ve
 CREATE UNIQUE INDEX IF NOT EXISTS skill_vectors_whole ON skill_vectors (skill_version) WHERE field = 'whole';
 CREATE VIRTUAL TABLE skill_vec USING
   vec0(whole float[{dimension}], signs bit[{dimension}], chunk_size={chunk});
-"""
-_NEAREST = """
-SELECT w.skill_version, n.distance
-FROM (SELECT rowid, distance FROM skill_vec WHERE {condition} AND k = ?{among}) n
-JOIN skill_vectors w ON w.id = n.rowid AND w.field = 'whole'
-"""
-_AMONG = """
- AND rowid IN (SELECT id FROM skill_vectors WHERE field = 'whole'
-               AND skill_version IN (SELECT value FROM json_each(?)))
-"""
-_WHOLES = """
-SELECT w.skill_version, vec_distance_L2(d.vector, ?)
-FROM skill_vectors w JOIN skill_vector_data d ON d.id = w.id
-WHERE w.field = 'whole' AND w.skill_version IN (SELECT value FROM json_each(?))
 """
 _NEAREST_TEXTS = """
 SELECT w.skill_version, min(vec_distance_L2(d.vector, ?)), w.field
@@ -140,6 +121,7 @@ class VectorIndex:
         self._loaded: bool | None = None
         self._problem = ""
         self._recent: dict[str, bytes] = {}
+        self._wholes = WholeSearch(db)
 
     @property
     def notice(self) -> str:
@@ -233,6 +215,7 @@ class VectorIndex:
                 self._db.execute(statement)
             facts = {"embedding_model": embedder.model, "embedding_dimension": str(embedder.dimension)}
             self._db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", facts.items())
+            new_mark(self._db)
 
     def _model(self) -> Embedder:
         if self._embedder is None:
@@ -258,6 +241,7 @@ class VectorIndex:
         with self._db.transaction():
             for pk, own in texts.items():
                 self._store(pk, own, known)
+            new_mark(self._db)
         return len(missing)
 
     def _stored(self, versions: Sequence[int]) -> dict[str, bytes]:
@@ -352,34 +336,13 @@ class VectorIndex:
             among: Only these versions.
             skills: How many skills there are, where that is known.
         """
-        if skills is None:
-            skills = int(self._db.scalar("SELECT count(*) FROM skills"))
-        if skills <= EXACT_UP_TO:
-            rows = self._neighbours("whole MATCH ?", vector, limit, among)
-            return {pk: _cosine(distance) for pk, distance in rows}
-        rough = max(limit * OVERSAMPLING, RESCORED)
-        rows = self._neighbours("signs MATCH vec_quantize_binary(?)", vector, rough, among)
-        exact = self.wholes(vector, [pk for pk, _ in rows])
-        return dict(sorted(exact.items(), key=lambda pair: -pair[1])[:limit])
-
-    def _neighbours(
-        self, condition: str, vector: bytes, limit: int, among: Sequence[int] | None
-    ) -> list[Row]:
-        sql = _NEAREST.format(condition=condition, among="" if among is None else _AMONG)
-        params = [vector, min(limit, MAX_NEIGHBOURS)]
-        return self._db.all(sql, params if among is None else [*params, dump_json(list(among))])
+        return self._wholes.nearest(vector, limit=limit, among=among, skills=skills)
 
     def wholes(self, vector: bytes, versions: Sequence[int]) -> dict[int, float]:
         """Return the cosines of a vector with skill versions as a whole, for those that have vectors."""
-        rows = self._db.all(_WHOLES, (vector, dump_json(versions)))
-        return {pk: _cosine(distance) for pk, distance in rows}
+        return self._wholes.cosines(vector, versions)
 
     def nearest_texts(self, vector: bytes, versions: Sequence[int]) -> dict[int, tuple[float, str]]:
         """Return for skill versions the cosine of a vector with their nearest text, and which that is."""
         rows = self._db.all(_NEAREST_TEXTS, (vector, dump_json(versions)))
-        return {pk: (_cosine(distance), field) for pk, distance, field in rows}
-
-
-def _cosine(distance: float) -> float:
-    """Return the cosine of two unit vectors at a distance."""
-    return 1 - distance * distance / 2
+        return {pk: (cosine_at(distance), field) for pk, distance, field in rows}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +12,8 @@ from skillsmith.library.matching.mentions import quotes_in
 
 MIN_FIXED_WORDS = 2
 """A pattern with fewer words of its own would match anything."""
+MAX_PATTERN = 100_000
+"""No task is a longer pattern with other values in it."""
 
 REACH_LEFT, REACH_RIGHT = 4, 3
 """How many words on each side of a place say what stands there."""
@@ -131,6 +133,8 @@ def places_in(pattern: str, names: Iterable[str]) -> list[Place]:
 
 @lru_cache(maxsize=64)
 def _places_in(pattern: str, names: tuple[str, ...]) -> tuple[Place, ...]:
+    if len(pattern) > MAX_PATTERN:
+        return ()
     marks = list(_marks(pattern, names))
     places = []
     for mark in marks:
@@ -179,11 +183,14 @@ def match_whole(pattern: str, task: str, names: Sequence[str]) -> dict[str, tupl
     A place whose span depends on how the others are read is left out: the text between places is looked
     for from the left and from the right, and both must agree.
     """
+    if len(pattern) > MAX_PATTERN:
+        return {}
     marks = list(_marks(pattern, names))
     cuts = [0, *(edge for mark in marks for edge in mark.span()), len(pattern)]
     fixed = [pattern[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
     fixed[-1] = fixed[-1].rstrip(" .!?\n")
-    if not marks or not all(fixed[1:-1]) or len(words_of(" ".join(fixed))) < MIN_FIXED_WORDS:
+    possible = marks and all(fixed[1:-1]) and all(map(_in(task), fixed))
+    if not possible or len(words_of(" ".join(fixed))) < MIN_FIXED_WORDS:
         return {}
     first = re.match(_flexible(fixed[0].lstrip()), task, re.IGNORECASE)
     last = re.search(_flexible(fixed[-1]) + r"[\s.!?]*\Z", task, re.IGNORECASE)
@@ -202,6 +209,12 @@ def match_whole(pattern: str, task: str, names: Sequence[str]) -> dict[str, tupl
         if one == other:
             spans[mark[1]] = one
     return spans
+
+
+def _in(task: str) -> Callable[[str], bool]:
+    """Return what tells whether a task may hold a text: most hold none, and to search them costs far more."""
+    said = " ".join(task.split()).casefold()
+    return lambda text: " ".join(text.split()).casefold() in said
 
 
 def _from_left(

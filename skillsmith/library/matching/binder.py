@@ -23,6 +23,9 @@ from skillsmith.library.program.effects import name_words
 from skillsmith.library.program.inputs import accept, takes_any_task
 from skillsmith.models import FromInput, Json, Skill, Variable
 
+MAX_TASK = 100_000
+"""Characters of a task that are read for values: what comes after them is material."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundValue:
@@ -64,6 +67,11 @@ def explain_binding(
     return _Binder(task.strip(), skill, today, folder or Path()).run()
 
 
+def read_part(task: str) -> str:
+    """Return what of a task is read for values."""
+    return task.strip()[:MAX_TASK]
+
+
 def recorded_values(task: str, skill: Skill) -> dict[str, BoundValue]:
     """Return the values of the source run, when the task is the very one that the skill was made from.
 
@@ -81,11 +89,12 @@ def recorded_values(task: str, skill: Skill) -> dict[str, BoundValue]:
 
 class _Binder:
     def __init__(self, task: str, skill: Skill, today: date, folder: Path) -> None:
-        self._task = task
+        self._entire = task
+        self._task = read_part(task)
         self._skill = skill
         self._today = today
         self._folder = folder
-        self._wording = Wording(task)
+        self._wording = Wording(self._task)
         names = [variable.name for variable in skill.variables]
         self._places = places_in(skill.task_pattern, names)
         self._roles = file_roles(skill)
@@ -109,7 +118,7 @@ class _Binder:
         """Give the whole task to a skill whose pattern is nothing but one input, as prose skills have it."""
         if self._task and takes_any_task(self._skill):
             name = self._skill.task_pattern.strip()[1:-1]
-            found = BoundValue(value=self._task, rule="pattern", evidence="the task itself")
+            found = BoundValue(value=self._entire, rule="pattern", evidence="the task itself")
             self._take(name, found, (0, len(self._task)))
 
     def _open(self) -> list[Variable]:
@@ -121,6 +130,8 @@ class _Binder:
 
     def _named(self) -> None:
         """Bind ``name=value`` and ``name: value``."""
+        if "=" not in self._task and ":" not in self._task:
+            return
         for variable in self._skill.variables:
             name = r"[\s_-]+".join(map(re.escape, variable.name.split("_")))
             pattern = rf"(?<!\w){name}\s*(?:=|:\s)\s*(\"[^\"]*\"|'[^']*'|[^\s,;]*[^\s,;.])"

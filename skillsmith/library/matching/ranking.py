@@ -38,6 +38,7 @@ REACH = 2.0
 those whose score could come so near to the best that it matters."""
 CATCH_UP = 16
 """Skills without vectors that are embedded on the way; more wait for a reindex."""
+NOT_ASKED = "its words leave no doubt, so the model was not asked"
 FAILED_ENOUGH = 3
 """Executions after which a skill that never succeeded counts as failed."""
 
@@ -160,6 +161,8 @@ class Ranker:
         tags: Sequence[str] = (),
         include: Sequence[int] = (),
         exclude_failed: bool = True,
+        by_meaning: bool = True,
+        question: Question | None = None,
     ) -> Ranking:
         """Return the candidates for a task.
 
@@ -168,8 +171,10 @@ class Ranker:
             tags: Only skills with all of these.
             include: Versions that are candidates in any case.
             exclude_failed: Leave out skills that failed whenever they were tried.
+            by_meaning: Compare vectors where there are some; else words alone, and the model is not asked.
+            question: The task as full text sees it, where that is known.
         """
-        task = self._task(text)
+        task = self._task(text, question, by_meaning=by_meaning)
         usable, left_out = list[Candidate](), list[Candidate]()
         for one in self._look_closely(task, self._shortlist(task, tags, include)):
             failed = exclude_failed and one.tried[0] == 0 and one.tried[1] >= FAILED_ENOUGH
@@ -182,9 +187,9 @@ class Ranker:
             left_out=tuple(left_out),
         )  # fmt: skip
 
-    def _task(self, text: str) -> _Task:
-        notice = self._catch_up()
-        question = self._text.question(text)
+    def _task(self, text: str, question: Question | None, *, by_meaning: bool) -> _Task:
+        notice = self._catch_up() if by_meaning else NOT_ASKED
+        question = question or self._text.question(text)
         return _Task(
             text=text, question=question, notice=notice, weights=WORDS_ALONE if notice else WITH_VECTORS,
             vector=None if notice or not question.skills else self._vectors.embed(text),
@@ -205,7 +210,8 @@ class Ranker:
             pending = self._vectors.pending()
         if not pending:
             return ""
-        return f"{pending} skills have no vectors yet, so words alone are compared; run `skillsmith reindex`"
+        have = "skill has" if pending == 1 else "skills have"
+        return f"{pending} {have} no vectors yet, so words alone are compared; run `skillsmith reindex`"
 
     def _shortlist(self, task: _Task, tags: Sequence[str], include: Sequence[int]) -> dict[int, _Rough]:
         """Return the candidates that are ahead on words and the whole meaning, and those included anyway."""

@@ -11,7 +11,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import dropwhile
 from pathlib import Path
@@ -25,7 +25,7 @@ from skillsmith.library.matching.anchors import (
     places_in,
     stem,
 )
-from skillsmith.library.matching.binder import BoundValue, explain_binding, recorded_values
+from skillsmith.library.matching.binder import BoundValue, explain_binding, read_part, recorded_values
 from skillsmith.library.matching.mentions import Mention, files_named, is_year, look_of, mentions
 from skillsmith.library.matching.one_sided import CLOSING_WORDS, slots_beside
 from skillsmith.library.matching.wording import without_places
@@ -85,12 +85,21 @@ def read_task(task: str, skill: Skill, *, today: date | None = None, folder: Pat
         while len(_READ) >= REMEMBERED:
             _READ.pop(next(iter(_READ)), None)
         _READ[key] = _read(task, skill, today, folder)
-    return copy.deepcopy(_READ[key])  # its values go to tools, which may change them
+    return _own(_READ[key])
+
+
+def _own(reading: Reading) -> Reading:
+    """Return a reading whose values may be changed: they go to tools."""
+    bound = {
+        name: replace(one, value=copy.deepcopy(one.value)) if isinstance(one.value, (list, dict)) else one
+        for name, one in reading.bound.items()
+    }
+    return replace(reading, bound=bound, unclear=dict(reading.unclear))
 
 
 def _read(task: str, skill: Skill, today: date, folder: Path) -> Reading:
     bound = explain_binding(task, skill, today=today, folder=folder)
-    return _Reader(task.strip(), skill, bound, today=today, folder=folder).run()
+    return _Reader(read_part(task), skill, bound, today=today, folder=folder).run()
 
 
 class _Reader:

@@ -89,8 +89,12 @@ def phrasing(task: str, texts: Iterable[str]) -> float:
         The largest share of common pairs (Dice's coefficient), 0 to 1.
     """
     said = _pairs(task[:MAX_CHARACTERS])
-    others = (_pairs(text[:MAX_CHARACTERS]) for text in texts)
-    return max((2 * (said & other).total() / (said.total() + other.total()) for other in others), default=0.0)
+    return max((_common(said, _pairs(text[:MAX_CHARACTERS])) for text in texts), default=0.0)
+
+
+def _common(one: Counter[str], other: Counter[str]) -> float:
+    both = sum([min(one[pair], other[pair]) for pair in one.keys() & other.keys()])
+    return 2 * both / (one.total() + other.total())
 
 
 @lru_cache(maxsize=4096)
