@@ -14,7 +14,14 @@ recorded   of these, with the right kind, target and value in the execution's re
 overhead   (whole - work) / whole, summed over all executions: whole is from the task's words to the result,
            work the time in which code, tools or agents run (side by side counts once). So matching, binding,
            tracking, events, ledger, checkpoints and looking at files all count as overhead; the pause before
-           a second try is set to nothing, so that it counts as neither.
+           a second try is set to nothing, so that it counts as neither. It is made up of
+matching   finding the skill for the words
+preparing  reading the skill, binding its inputs, making sure that all it needs is there
+tracking   events, ledger, checkpoints, adaptations, trust ladder, examples
+files      making the work folder, bringing files in, looking for what changed, storing it
+rest       walking the graph, handing work to threads and back, checking results
+m + t      matching and tracking together, the words of the goal
+cpu        what the thread that does all of this computes, per task: it says the same on a busy machine
 to direct  (whole - direct) / whole, where direct is how long the same code takes in plain subprocesses and
            the same tool calls take in this process, one after the other, with none of the product
 """
@@ -32,11 +39,12 @@ from typing import Any
 
 from _suite.families import FAMILIES, chosen
 from _suite.model import Family
+from _suite.stopwatch import PHASES
 from _suite.trials import Suite, Trial
 
 from skillsmith.workspace import open_workspace
 
-GOALS = {"completed": 0.90, "recorded": 0.95, "overhead": 0.15}
+GOALS = {"completed": 0.90, "recorded": 0.95, "overhead_matching_and_tracking": 0.15}
 
 
 def main() -> int:
@@ -93,6 +101,8 @@ def figures(trials: Sequence[Trial]) -> dict[str, Any]:
     """Return the counts and shares of some tasks."""
     timed = [one for one in trials if one.whole is not None]
     whole = sum(one.whole or 0.0 for one in timed)
+    phases = {phase: sum(one.phases[phase] for one in timed) for phase in PHASES}
+    rest, work = whole - sum(phases.values()), phases.pop("work")
     return {
         "tasks": len(trials),
         "matched": sum(one.found is not None for one in trials),
@@ -101,10 +111,13 @@ def figures(trials: Sequence[Trial]) -> dict[str, Any]:
         "wrong_but_called_success": sum(one.succeeded and bool(one.problems) for one in trials),
         "planted": sum(one.planted for one in trials),
         "recorded": sum(one.recorded for one in trials),
-        "overhead": share(whole - sum(one.work for one in timed), whole),
-        "overhead_of_matching": share(sum(one.match for one in timed), whole),
+        "overhead": share(whole - work, whole),
+        "overhead_matching_and_tracking": share(phases["matching"] + phases["tracking"], whole),
+        **{f"overhead_of_{phase}": share(phases[phase], whole) for phase in reversed(phases)},
+        "overhead_of_rest": share(rest, whole),
         "overhead_to_direct": share(whole - sum(one.direct for one in timed), whole),
         "milliseconds": round(1000 * whole / len(timed), 1) if timed else None,
+        "cpu_milliseconds": round(1000 * sum(one.cpu for one in timed) / len(timed), 1) if timed else None,
     }
 
 
@@ -114,20 +127,24 @@ def share(part: float, whole: float) -> float | None:
 
 
 HEAD = (
-    "family            tasks matched right completed  planted recorded   overhead (matching)  to direct"
-    "      whole"
+    "family            tasks matched right completed  planted recorded  overhead: matching preparing tracking"
+    "  files   rest    m + t  to direct     whole       cpu"
 )
+SHARES = ("", "_of_matching", "_of_preparing", "_of_tracking", "_of_files", "_of_rest",
+          "_matching_and_tracking", "_to_direct")  # fmt: skip
+WIDTHS = (9, 9, 9, 8, 6, 6, 8, 10)
 
 
 def show(trials: Sequence[Trial], document: dict[str, Any]) -> None:
     """Print a table and what went wrong."""
     print(HEAD)
     for name, row in [*document["families"].items(), ("all", document)]:
+        shares = (_percent(row[f"overhead{part}"]) for part in SHARES)
         print(
             f"{name:17} {row['tasks']:5} {row['matched']:7} {row['matched_rightly']:5} {row['completed']:9}"
-            f" {row['planted']:8} {row['recorded']:8} {_percent(row['overhead']):>10}"
-            f" {_percent(row['overhead_of_matching']):>10} {_percent(row['overhead_to_direct']):>10}"
-            f" {row['milliseconds'] or 0:7.1f} ms"
+            f" {row['planted']:8} {row['recorded']:8}"
+            f" {' '.join(f'{text:>{width}}' for text, width in zip(shares, WIDTHS, strict=True))}"
+            f" {row['milliseconds'] or 0:6.1f} ms {row['cpu_milliseconds'] or 0:6.1f} ms"
         )
     for one in trials:
         if not one.completed or one.missed:
@@ -140,8 +157,10 @@ def show(trials: Sequence[Trial], document: dict[str, Any]) -> None:
     recorded = share(document["recorded"], document["planted"]) or 0
     print(
         f"\ncompleted {completed:.1%} of the matched (goal {GOALS['completed']:.0%}), {recorded:.1%} of"
-        f" the planted recorded (goal {GOALS['recorded']:.0%}), overhead {document['overhead']:.1%}"
-        f" (goal {GOALS['overhead']:.0%}); {document['wrong_but_called_success']} called a success and wrong;"
+        f" the planted recorded (goal {GOALS['recorded']:.0%}), matching and tracking"
+        f" {_percent(document['overhead_matching_and_tracking'])} of the execution"
+        f" (goal {GOALS['overhead_matching_and_tracking']:.0%});"
+        f" {document['wrong_but_called_success']} called a success and wrong;"
         f" {len(document['unplanted'])} recorded that were not planted; {document['seconds']} s"
     )
 

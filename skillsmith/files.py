@@ -17,6 +17,11 @@ _SELECT = """
 SELECT v.*, f.path, r.id AS run_id
 FROM file_versions v JOIN files f ON f.id = v.file JOIN runs r ON r.pk = f.run
 """
+_LATEST = """
+SELECT f.id AS file, v.id, v.version, v.digest FROM files f LEFT JOIN file_versions v ON v.id =
+  (SELECT id FROM file_versions WHERE file = f.id ORDER BY version DESC LIMIT 1)
+WHERE f.run = ? AND f.path = ?
+"""
 
 
 class FileRepository:
@@ -43,18 +48,16 @@ class FileRepository:
     def store(self, run: int, snapshot: FileSnapshot) -> None:
         """Do the same as ``record`` without looking up what there is then."""
         with self._db.transaction():
-            file = self._file(run, snapshot.path)
-            latest = self._db.one(
-                "SELECT id, version, digest FROM file_versions WHERE file = ? ORDER BY version DESC LIMIT 1",
-                (file,),
-            )
+            known = self._db.one(_LATEST, (run, snapshot.path))
+            file = self._new(run, snapshot.path) if known is None else int(known["file"])
+            latest = known if known is not None and known["version"] else None
             digest = snapshot.digest or digest_of(snapshot.content)
             if latest is None or latest["digest"] != digest:
                 self._add(file, snapshot, latest, digest=digest)
 
-    def _file(self, run: int, path: str) -> int:
-        self._db.execute("INSERT OR IGNORE INTO files (run, path) VALUES (?, ?)", (run, path))
-        return int(self._db.scalar("SELECT id FROM files WHERE run = ? AND path = ?", (run, path)))
+    def _new(self, run: int, path: str) -> int:
+        cursor = self._db.execute("INSERT INTO files (run, path) VALUES (?, ?)", (run, path))
+        return int(cursor.lastrowid)
 
     def _add(self, file: int, snapshot: FileSnapshot, parent: Row | None, *, digest: str) -> None:
         stored = snapshot.digest is None and len(snapshot.content) <= MAX_STORED_BYTES

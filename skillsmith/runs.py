@@ -64,13 +64,13 @@ class RunRepository:
         """Begin a run and return it, with a new id unless one is given."""
         run_id = run_id or new_id()
         now = time.time()
-        self._db.execute(
+        cursor = self._db.execute(
             "INSERT INTO runs (id, source, task, status, started_at, work_dir, metadata, created_at)"
             " VALUES (?, ?, ?, 'running', ?, ?, ?, ?)",
             (run_id, source, storable(task), now if started_at is None else started_at, work_dir,
              dump_json(dict(metadata or {})), now),
         )  # fmt: skip
-        return self.get(run_id)
+        return self._by_key(int(cursor.lastrowid))
 
     def finish(
         self,
@@ -102,32 +102,24 @@ class RunRepository:
 
     def refresh_counts(self, pk: int) -> None:
         """Recompute a run's counts from its events."""
-        totals = self._db.one(
-            "SELECT count(*) AS events, coalesce(sum(tokens_in), 0) AS tokens_in,"
+        groups = self._db.all(
+            "SELECT kind, role, agent, count(*) AS events, coalesce(sum(tokens_in), 0) AS tokens_in,"
             " coalesce(sum(tokens_out), 0) AS tokens_out, sum(cost_usd) AS cost_usd"
-            " FROM events WHERE run = ?",
+            " FROM events WHERE run = ? GROUP BY kind, role, agent ORDER BY min(seq)",
             (pk,),
         )
-        kinds = self._grouped("kind", pk)
-        agents = self._db.all(
-            "SELECT agent FROM events WHERE run = ? AND agent IS NOT NULL GROUP BY agent ORDER BY min(seq)",
-            (pk,),
-        )
-        assert totals is not None
+        cost = None
+        if any(row["cost_usd"] is not None for row in groups):  # added up in the events' order, as everywhere
+            cost = self._db.scalar("SELECT sum(cost_usd) FROM events WHERE run = ?", (pk,))
+        agents = dict.fromkeys(row["agent"] for row in groups if row["agent"] is not None)
         self._db.execute(
             "UPDATE runs SET events = ?, kinds = ?, roles = ?, agents = ?, tokens_in = ?, tokens_out = ?,"
             " cost_usd = coalesce(?, cost_usd) WHERE pk = ?",
-            (totals["events"], dump_json(kinds), dump_json(self._grouped("role", pk)),
-             dump_json([row[0] for row in agents]), totals["tokens_in"], totals["tokens_out"],
-             totals["cost_usd"], pk),
+            (sum(row["events"] for row in groups), dump_json(_summed(groups, "kind")),
+             dump_json(_summed(groups, "role")), dump_json(list(agents)),
+             sum(row["tokens_in"] for row in groups), sum(row["tokens_out"] for row in groups),
+             cost, pk),
         )  # fmt: skip
-
-    def _grouped(self, column: str, pk: int) -> dict[str, int]:
-        rows = self._db.all(
-            f"SELECT {column}, count(*) FROM events WHERE run = ? AND {column} IS NOT NULL GROUP BY 1",  # noqa: S608  (two fixed names)
-            (pk,),
-        )
-        return {row[0]: row[1] for row in rows}
 
     def ingest(
         self,
@@ -375,6 +367,15 @@ def _merged(counts: str, more: Iterable[str]) -> str:
     total: Counter[str] = Counter(load_json(counts))
     total.update(more)
     return dump_json(dict(total))
+
+
+def _summed(groups: Iterable[Row], column: str) -> dict[str, int]:
+    """Return how many events have each value of a column."""
+    total: Counter[str] = Counter()
+    for row in groups:
+        if row[column] is not None:
+            total[row[column]] += row["events"]
+    return dict(sorted(total.items()))
 
 
 def _escape_like(text: str) -> str:

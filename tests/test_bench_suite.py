@@ -87,14 +87,17 @@ def test_deviation_counts_with_kind_target_and_value(adaptation: Adaptation, *, 
 
 
 def test_work_side_by_side_counts_once() -> None:
-    """The stopwatch adds up how long any work went on, not how much of it, and begins anew afterwards."""
+    """The stopwatch gives each moment to one phase, to work before others, and begins anew afterwards."""
     watch = Stopwatch()
     began = time.perf_counter()
-    with watch.running(), watch.running():
+    with watch.during("tracking"), watch.during("work"), watch.during("work"):
         time.sleep(0.02)
     took = time.perf_counter() - began
-    assert 0.02 <= watch.seconds() <= took
-    assert watch.seconds() == 0
+    seconds = watch.seconds()
+    assert 0.02 <= seconds["work"] <= took
+    assert seconds["tracking"] < 0.02
+    assert sum(seconds.values()) <= took
+    assert not any(watch.seconds().values())
 
 
 def test_unknown_family_is_refused() -> None:
@@ -107,6 +110,12 @@ def test_execute_prints_the_promised_document() -> None:
     """The benchmark of execution runs a family and gives the promised figures as JSON, with exit code 0."""
     document = _run("execute.py", "--families", "file formats", "--json")
     assert {"tasks", "completed", "planted", "recorded", "overhead"} <= document.keys()
+    parts = [
+        document[f"overhead_of_{part}"] for part in ("matching", "preparing", "tracking", "files", "rest")
+    ]
+    assert all(part > 0 for part in parts)
+    assert abs(sum(parts) - document["overhead"]) < 0.001
+    assert abs(parts[0] + parts[2] - document["overhead_matching_and_tracking"]) < 0.001
     assert document["tasks"] == len(FAMILIES[0].tasks)
     assert 0 < document["overhead"] < 1
     assert document["families"].keys() == {"file formats"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,33 @@ def test_a_lease_is_for_one_and_ends(tmp_path: Path) -> None:
     with lease(place, "e1"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_needs_a_folder_that_can_hold_it(tmp_path: Path) -> None:
+    """Where no lock can be made that is said, with what to do; nothing is run."""
+    with (
+        pytest.raises(ExecutionError, match="cannot be locked"),
+        lease(str(tmp_path / "none" / "s.db"), "e1"),
+    ):
+        pytest.fail("it was taken")
+
+
+def test_a_lease_is_not_taken_on_a_file_that_is_gone(tmp_path: Path) -> None:
+    """Many threads that want the same lease one after the other never hold it at the same time."""
+    place, holders, most = str(tmp_path / "s.db"), [0], [0]
+
+    def work() -> None:
+        for _ in range(40):
+            with suppress(ExecutionError), lease(place, "e1"):
+                holders[0] += 1
+                most[0] = max(most[0], holders[0])
+                time.sleep(0.0002)
+                holders[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert not list(tmp_path.iterdir())

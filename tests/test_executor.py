@@ -150,6 +150,16 @@ def test_every_execution_is_a_run_in_the_books(db: Database, runs: RunRepository
     assert TASK in skills.get("pay").examples
 
 
+def test_a_task_in_the_same_words_teaches_nothing_new(db: Database) -> None:
+    """Of tasks that differ in names and numbers only, one stays with the skill; other words are kept too."""
+    skills = SkillRepository(db)
+    stored = skills.add(of(tool("n1", "get_account", account_id=Constant("acc_anna_01"))))
+    for task in ("Show account 17", "Show account 23", "What is left on account 23?"):
+        executor(db).execute_skill(stored, {"task": task})
+        stored = skills.get("made")
+    assert stored.examples == ("Show account 17", "What is left on account 23?")
+
+
 def test_nothing_runs_without_its_inputs(db: Database, runs: RunRepository) -> None:
     """Missing and unknown inputs, and values of the wrong type, are named; no run is begun."""
     with pytest.raises(MissingInputError, match="last_four"):

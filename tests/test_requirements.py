@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,14 @@ def test_nondeterminism_is_in_the_proof_and_in_the_reasons(tmp_path: Path) -> No
     assert [one.rule for one in skill.why].count("nondeterminism") == len(
         skill.proofs[0].detail["depends_on"]
     )
+
+
+def test_needs_follow_the_code_even_under_one_id() -> None:
+    """What is remembered of a version is never told of other code that carries its id."""
+    before = replace(of(("python", "import pandas")), id="v1")
+    after = replace(of(("python", "import numpy")), id="v1")
+    assert [needs_of(one).modules for one in (before, after, before)] == [
+        ("pandas",),
+        ("numpy",),
+        ("pandas",),
+    ]

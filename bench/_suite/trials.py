@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ class Trial:
         missed: Those that are not, a line each.
         unplanted: What else was recorded.
         whole: Seconds from the words to the result; None when nothing was executed.
-        match: Seconds of it for matching.
-        work: Seconds of it in code, tools and agents.
+        phases: Seconds of it by phase: in code, tools and agents, and in what the product does beside them.
+        cpu: Seconds of it that its thread computed.
         direct: Seconds that the same work takes without the product.
     """
 
@@ -54,8 +54,8 @@ class Trial:
     missed: list[str] = field(default_factory=list)
     unplanted: list[str] = field(default_factory=list)
     whole: float | None = None
-    match: float = 0.0
-    work: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
     direct: float = 0.0
 
     @property
@@ -141,23 +141,25 @@ class Suite:
         executor = SkillExecutor(
             self._workspace.db, tools=tools, agents=agents, redact=redact_event, backoff_seconds=0.0
         )
-        with contextlib.chdir(folder), self._watch.on_code():
-            began = time.perf_counter()
-            found = self._workspace.matcher.match(task.words, top_k=1)
-            trial.match = time.perf_counter() - began
+        with contextlib.chdir(folder), self._watch.at_doors():
+            began, computed = time.perf_counter(), time.thread_time()
+            with self._watch.during("matching"):
+                found = self._workspace.matcher.choose(task.words)
             if found.abstained:
                 trial.problems.append(f"no skill was found: {found.reason}")
                 return None
             best = found.matches[0]
             trial.found = best.name
-            skill = self._workspace.skills.get(f"{best.name}@{best.version}")
+            with self._watch.during("preparing"):
+                skill = self._workspace.skills.get(f"{best.name}@{best.version}")
             try:
                 result = executor.execute_skill(skill, {"task": task.words, "confidence": best.confidence})
             except SkillsmithError as error:
                 trial.problems.append(f"{type(error).__name__}: {error.message}")
                 return None
             finally:
-                whole, trial.work = time.perf_counter() - began, self._watch.seconds()
+                whole, trial.cpu = time.perf_counter() - began, time.thread_time() - computed
+                trial.phases = self._watch.seconds()
         self._note(trial, task, skill, result)
         trial.whole = whole
         trial.direct = seconds_without(

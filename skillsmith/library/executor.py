@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +47,8 @@ from skillsmith.library.execution.walk import ExecutionCallbacks, Walk, Walker
 from skillsmith.library.execution.workfolder import FilePlan, WorkFolder
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.matching.binder import file_roles
+from skillsmith.library.matching.early_exit import PHRASING
+from skillsmith.library.matching.wording import phrasing
 from skillsmith.library.program.bindings import UnresolvedError
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.tracking import SkillAdaptationTracker
@@ -260,15 +263,12 @@ class SkillExecutor:
         skill, groups = preparation.skill, ProcessGroups()
         tracker = SkillAdaptationTracker()
         try:
-            with (
-                sigterm_interrupts(),
-                TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home,
-            ):
+            with sigterm_interrupts(), self._environment(preparation) as environment:
                 folder, reasons = self._begin(preparation, books)
                 tracker.track_inputs(skill, preparation.inputs, reasons, reads=file_roles(skill)[0])
                 runner = NodeRunner(
                     tools=self._tools, agents=self._agents, folder=folder, groups=groups,
-                    environment=clean_environment(home=Path(home), passed=self._pass_env),
+                    environment=environment,
                     skills=preparation.graph.skills, cancelled=threading.Event(),
                 )  # fmt: skip
                 mender = self._mender(preparation, runner) if adapt else None
@@ -291,6 +291,15 @@ class SkillExecutor:
         finally:
             groups.stop()
         return self._judge(preparation, books, walk, tracker)
+
+    @contextmanager
+    def _environment(self, preparation: Preparation) -> Iterator[Mapping[str, str]]:
+        """Yield the environment of the code, with a home folder that ends with it; none without code."""
+        if preparation.work_dir is None:
+            yield {}
+            return
+        with TemporaryDirectory(prefix="skillsmith-home-", ignore_cleanup_errors=True) as home:
+            yield clean_environment(home=Path(home), passed=self._pass_env)
 
     def _mender(self, preparation: Preparation, runner: NodeRunner) -> Mender | None:
         if self._agents is None or self._mendings < 1:
@@ -359,8 +368,10 @@ class SkillExecutor:
         return outputs, output_problem(preparation.skill, outputs)
 
     def _remember(self, skill: Skill, task: str) -> None:
-        if skill.id and task.strip() and task not in skill.examples:
-            self._skills.add_example(f"{skill.name}@{skill.version}", task)
+        """Keep the task with the skill, unless it is worded as an earlier one is, values apart."""
+        ref = f"{skill.name}@{skill.version}"
+        if skill.id and task.strip() and phrasing(task, skill.examples) < PHRASING and self._skills.has(ref):
+            self._skills.add_example(ref, task)
 
 
 def passed_variables() -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from skillsmith.db import Database, Row, page
@@ -18,6 +17,7 @@ from skillsmith.errors import NotFoundError, UsageError
 from skillsmith.events import dump_json, load_json, storable
 from skillsmith.ids import new_id
 from skillsmith.library.evidence.intervals import wilson
+from skillsmith.library.evidence.usage import Usage
 from skillsmith.models import Adaptation, Execution, Json, Skill
 
 Checkpoints: TypeAlias = list[tuple[int, str, dict[str, Json]]]
@@ -29,9 +29,9 @@ VALUES (:id, (SELECT pk FROM skill_versions WHERE id = :skill_id), :name, :versi
         :confidence, :started_at, :inputs, :context_diff)
 """
 _FINISH = """
-UPDATE executions SET completed_at = :completed_at, duration_seconds = :duration, cost_usd = :cost,
-  success = :success, error_message = :error, outputs = :outputs, artifacts = :artifacts, adapted = :adapted,
-  adaptation_reason = :reason
+UPDATE executions SET completed_at = :completed_at, duration_seconds = :duration_seconds,
+  cost_usd = :cost_usd, success = :success, error_message = :error_message, outputs = :outputs,
+  artifacts = :artifacts, adapted = :adapted, adaptation_reason = :reason
 WHERE pk = :pk
 """
 _COUNTED = """
@@ -65,20 +65,6 @@ SELECT coalesce(sum(coalesce(data ->> '$.calls', 1)), 0) AS model_calls,
   coalesce(sum(cost_usd IS NULL), 0) AS unpriced
 FROM events WHERE run = (SELECT pk FROM runs WHERE id = ?) AND kind = 'llm_call'
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What an execution asked of models.
-
-    Args:
-        cost_usd: 0.0 without a call; None when the price of one is not known.
-    """
-
-    model_calls: int
-    tokens_in: int
-    tokens_out: int
-    cost_usd: float | None
 
 
 class ExecutionLedger:
@@ -165,14 +151,16 @@ class ExecutionLedger:
             if row["success"] == 1:
                 raise UsageError(f"execution {row['id']} has already succeeded")
             now = time.time()
-            self._close(row["pk"], adaptations, {
-                "completed_at": now, "duration": now - row["started_at"], "cost": cost_usd,
-                "success": int(success), "error": storable(self._clean(error)),
+            columns = {
+                "completed_at": now, "duration_seconds": now - row["started_at"], "cost_usd": cost_usd,
+                "success": int(success), "error_message": storable(self._clean(error)),
                 "outputs": self._dump(dict(outputs)), "artifacts": self._dump(list(artifacts)),
-            })  # fmt: skip
-        return self._execution(self._by_key(row["pk"]))
+            }  # fmt: skip
+            self._close(row["pk"], adaptations, columns)
+        return self._execution({**dict(row), **columns, "adapted": int(bool(adaptations))})
 
     def _close(self, pk: int, adaptations: Sequence[Adaptation], columns: Mapping[str, Any]) -> None:
+        """Set the columns of ``_FINISH``, but what the adaptations say, and replace the adaptations."""
         reasons = dict.fromkeys(adaptation.reason for adaptation in adaptations if adaptation.reason)
         self._db.execute(_FINISH, {
             **columns, "pk": pk, "adapted": int(bool(adaptations)),
@@ -206,9 +194,9 @@ class ExecutionLedger:
                 raise UsageError(f"execution {execution_id} is already recorded")
             pk = self._insert(execution, execution_id)
             self._close(pk, execution.adaptations, {
-                "completed_at": execution.completed_at, "duration": execution.duration_seconds,
-                "cost": execution.cost_usd, "success": int(execution.success),
-                "error": storable(self._clean(execution.error)),
+                "completed_at": execution.completed_at, "duration_seconds": execution.duration_seconds,
+                "cost_usd": execution.cost_usd, "success": int(execution.success),
+                "error_message": storable(self._clean(execution.error)),
                 "outputs": self._dump(dict(execution.outputs)),
                 "artifacts": self._dump(list(execution.artifacts)),
             })  # fmt: skip

@@ -8,10 +8,10 @@ ever proposed. Each move is in the skill's history with the figures it rests on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from skillsmith.db import Database
+from skillsmith.db import Database, Row
 from skillsmith.library.evidence.intervals import Interval, wilson
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.proposing.proposals import Proposal
@@ -44,8 +44,9 @@ STALE_DAYS = 180.0
 
 _DAY = 86_400.0
 _VERDICTS = f"""
-SELECT x.success FROM executions x JOIN skill_versions v ON v.pk = x.skill_version
-WHERE v.id = ? AND x.success IS NOT NULL ORDER BY x.pk DESC LIMIT {WINDOW}
+SELECT v.state, x.success FROM skill_versions v
+LEFT JOIN executions x ON x.skill_version = v.pk AND x.success IS NOT NULL
+WHERE v.id = ? ORDER BY x.pk DESC LIMIT {WINDOW}
 """  # noqa: S608  (a number of our own)
 _LAST_USE = """
 SELECT max(x.started_at) FROM executions x JOIN skill_versions v ON v.pk = x.skill_version
@@ -87,7 +88,9 @@ class TrustLadder:
         Args:
             skill: A stored version.
         """
-        rate, count = self._rate(skill)
+        return self._verdict(skill, *self._rate(skill))
+
+    def _verdict(self, skill: Skill, rate: Interval | None, count: int) -> tuple[SkillState, str]:
         if rate is None or skill.state not in ("proven", "trusted"):
             return skill.state, ""
         shown = (
@@ -100,8 +103,7 @@ class TrustLadder:
         return ("proven", shown) if lost else ("trusted", "")
 
     def _rate(self, skill: Skill) -> tuple[Interval | None, int]:
-        verdicts = [bool(row[0]) for row in self._db.all(_VERDICTS, (skill.id,))]
-        return wilson(sum(verdicts), len(verdicts)), len(verdicts)
+        return _rate_in(self._db.all(_VERDICTS, (skill.id,)))
 
     def _is_worse(self, skill: Skill) -> bool:
         """Whether runs without the skill surely do better than this version."""
@@ -114,8 +116,12 @@ class TrustLadder:
         Args:
             skill: As it was executed; what is not stored is left alone.
         """
-        ref = f"{skill.name}@{skill.version}"
-        return self.apply(skill) if skill.id and self._skills.has(ref) else None
+        rows = self._db.all(_VERDICTS, (skill.id,)) if skill.id else []
+        if not rows:
+            return None
+        now = replace(skill, state=rows[0]["state"])
+        moves = self._verdict(now, *_rate_in(rows))[0] != now.state  # most often not: then nothing is locked
+        return self.apply(skill) if moves else None
 
     def apply(self, skill: Skill) -> Step | None:
         """Move a version when the rule says so, with the reason in its history; return the move.
@@ -169,6 +175,12 @@ class TrustLadder:
             what = "used" if used else "ever used"
             figures: dict[str, Json] = {"executions": 0, "days": round(days), "last_used_at": used}
             yield _retire(skill, f"nobody has {what} it for {days:.0f} days", figures)
+
+
+def _rate_in(rows: Sequence[Row]) -> tuple[Interval | None, int]:
+    """Return the success rate that rows of ``_VERDICTS`` show, and of how many executions."""
+    verdicts = [bool(row["success"]) for row in rows if row["success"] is not None]
+    return wilson(sum(verdicts), len(verdicts)), len(verdicts)
 
 
 def _retire(skill: Skill, text: str, figures: dict[str, Json]) -> Proposal:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from skillsmith.library.checkpoints import Progress
+from skillsmith.library.evidence.usage import NO_USAGE, Usage
 from skillsmith.library.execution.callbacks import ExecutionCallbacks
 from skillsmith.library.execution.execution_log import ExecutionLog
-from skillsmith.library.ledger import ExecutionLedger, Usage
+from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.tracking import adapted_data
 from skillsmith.models import Adaptation, Execution, Json, Skill
 
@@ -87,7 +88,7 @@ class Books:
             artifacts: Paths of files that were made or changed.
         """
         with self.log.together():
-            usage = self.ledger.usage(self.run_id)
+            usage = self.ledger.usage(self.run_id) if self.log.asked_models else NO_USAGE
             execution = self.ledger.finish(
                 self.execution_id, success=success, outputs=outputs or {}, adaptations=adaptations,
                 artifacts=artifacts, error=error, cost_usd=usage.cost_usd,

@@ -38,6 +38,8 @@ class Cleaner:
 
     def json(self, value: Json) -> Json:
         """Return a JSON value without its secrets."""
+        if self.redact is None or not value or isinstance(value, (bool, int, float)):
+            return value
         data = self.event(Event(kind="context", data={"value": value})).data
         return value if data is None else data["value"]
 

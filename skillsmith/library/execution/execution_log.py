@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from skillsmith.db import Database
 from skillsmith.events import EventLog, dump_json
@@ -25,6 +26,7 @@ from skillsmith.library.program.bindings import as_text
 from skillsmith.models import (
     CodeUse,
     Event,
+    EventKind,
     FileSnapshot,
     Json,
     Node,
@@ -56,6 +58,8 @@ class ExecutionLog:
         self._files = FileRepository(db)
         self._cleaner = cleaner or Cleaner()
         self.run_id = ""
+        self.asked_models = False
+        """Whether the run may hold calls of models."""
         self._key = 0
         self._seq = self._last = 0
         self._waiting: list[Event | FileSnapshot | Callable[[], None]] = []
@@ -113,6 +117,7 @@ class ExecutionLog:
 
     def reopen(self, run_id: str) -> Run:
         """Go on with a run that was interrupted."""
+        self.asked_models = True
         run = self._runs.reopen(run_id)
         self._open(run)
         self._seq = self._last = self._events.append(self._key, ())
@@ -159,6 +164,7 @@ class ExecutionLog:
 
     def reply(self, reply: AgentReply, key: str, *, at: float) -> None:
         """Write down what an agent did for a node."""
+        self.asked_models = True
         self._append(*events_of(reply, key=key, at=at))
 
     def skill(self, name: str, data: Mapping[str, Json]) -> None:
@@ -242,7 +248,7 @@ class ExecutionLog:
             return self._runs.finish(self.run_id, status=status, outcome=outcome, reason=self.clean(reason))
 
 
-def _event(kind: str, node: Node, key: str, **fields: object) -> Event:
-    base = Event(kind="raw", at=time.time(), agent=node.agent or AGENT, data={"node": key})
-    present = {name: value for name, value in fields.items() if value is not None}
-    return replace(base, kind=kind, **present)  # type: ignore[arg-type]  # fields of Event, by name
+def _event(kind: EventKind, node: Node, key: str, **fields: object) -> Event:
+    usual = {"at": time.time(), "agent": node.agent or AGENT, "data": {"node": key}}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    return Event(kind=kind, **{**usual, **given})

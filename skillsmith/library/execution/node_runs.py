@@ -70,6 +70,7 @@ class Job:
         key: Of the node that it is done for.
         text: The code, prompt, question or expression.
         arguments: Of a tool call.
+        files: Where the files go that it promises to write, by the path it gives them.
         do: Does it.
     """
 
@@ -77,6 +78,7 @@ class Job:
     key: str
     text: str = ""
     arguments: Mapping[str, Json] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
     do: Callable[[], Attempt]
 
 
@@ -189,7 +191,7 @@ class NodeRunner:
                 changes=tuple(folder.changes()),
             )  # fmt: skip
 
-        return Job(stop=stop, key=key or stop.key, text=text, do=do)
+        return Job(stop=stop, key=key or stop.key, text=text, files=wanted, do=do)
 
     def _tool(self, stop: Stop, known: Known) -> Job:
         node = stop.node

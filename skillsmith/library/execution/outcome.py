@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from skillsmith.library.program.bindings import UnresolvedError, resolve
+from skillsmith.library.program.shape import compile_schema
 from skillsmith.models import Adaptation, Json, NodeResult, Skill
 
 
@@ -89,16 +91,27 @@ def output_problem(skill: Skill, outputs: Mapping[str, Json]) -> str | None:
 
 def misfit(schema: Json, value: Json) -> str | None:
     """Return where a value does not fit a JSON Schema, and how; None when it does, or there is no schema."""
-    if schema is None:
+    if schema is None or _plainly_fits(schema, value):
         return None
-    import jsonschema  # noqa: PLC0415  (90 ms; only where a schema is kept)
+    import jsonschema  # noqa: PLC0415  (90 ms; only for what does not fit, and for keywords beyond our own)
 
     validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    try:
+        error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    except Exception as broken:  # noqa: BLE001  (whatever a broken schema makes the validator raise is its own fault)
+        return f"value: its schema cannot be applied: {type(broken).__name__}"
     if error is None:
         return None
     place = error.json_path.removeprefix("$").lstrip(".")
     return f"{place or ('object' if isinstance(value, dict) else 'value')}: {error.message[:300]}"
+
+
+def _plainly_fits(schema: Json, value: Json) -> bool:
+    """Whether a value fits a schema, as far as our own checker, which is stricter, can tell."""
+    try:
+        return compile_schema(schema)(value) is None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, re.error):
+        return False  # a schema that it does not know, or a broken one: the full validator has the say
 
 
 def counted(results: Sequence[NodeResult]) -> str:

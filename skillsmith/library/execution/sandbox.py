@@ -134,7 +134,8 @@ def clean_environment(*, home: Path, passed: Iterable[str] = ()) -> dict[str, st
     environment = {
         name: value for name, value in os.environ.items() if name.upper() in wanted or name.startswith("LC_")
     }
-    environment.setdefault("MPLCONFIGDIR", str(_cache_folder() / "matplotlib"))
+    if "MPLCONFIGDIR" not in environment:
+        environment["MPLCONFIGDIR"] = str(_cache_folder() / "matplotlib")
     environment |= {
         "HOME": str(home), "USERPROFILE": str(home), "PYTHONUSERBASE": site.getuserbase(),
         "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
@@ -178,7 +179,8 @@ def run_code(
     program = check_language(language)
     script, keep = _script_path(code, language=language, work_dir=work_dir)
     try:
-        script.parent.mkdir(parents=True, exist_ok=True)
+        if not script.parent.is_dir():
+            script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text(code, encoding="utf-8", newline="")
     except (OSError, ValueError) as error:  # ValueError: text that is no UTF-8
         raise ExecutionError(

@@ -13,7 +13,7 @@ from skillsmith.errors import SkillsmithError
 from skillsmith.library.checkpoints import Progress
 from skillsmith.library.execution.callbacks import ExecutionCallbacks
 from skillsmith.library.execution.loops import Loop, loop_at, loop_key
-from skillsmith.library.execution.node_runs import Known, declared_files, rendered
+from skillsmith.library.execution.node_runs import Job, Known, rendered
 from skillsmith.library.execution.outcome import collect_outputs
 from skillsmith.library.execution.tries import Ended, Tries, Walker
 from skillsmith.library.program.bindings import resolve
@@ -152,7 +152,7 @@ class Walk:
         job = self._means.runner.job(stop, known)
         self._means.callbacks.tell("NODE_STARTED", node=stop.key, title=stop.node.title)
         # told first: who dies in between has not begun
-        self._tries.begin(job, known, mark=lambda: self._mark_begun(stop, known))
+        self._tries.begin(job, known, mark=lambda: self._mark_begun(job))
 
     def _go_on(self, loop: Loop) -> bool:
         """Begin the first item of a loop that is not settled; True when all are, or one cannot begin."""
@@ -169,16 +169,14 @@ class Walk:
         self._done(loop.stop, [self.results[key].result for key in loop.item_keys()])
         return True
 
-    def _mark_begun(self, stop: Stop, known: Known) -> None:
+    def _mark_begun(self, job: Job) -> None:
         """Note in the books that a node which may change something begins."""
-        node, folder = stop.node, self._means.runner.folder
-        absent: list[str] | None = None
-        if node.kind == "code" and folder is not None:
-            files = declared_files(node, folder, known)
-            absent = [path for path, target in files.items() if not target.exists()]
+        node, absent = job.stop.node, None
+        if node.kind == "code":
+            absent = [path for path, target in job.files.items() if not target.exists()]
         elif node.effect == "read" or node.repeatable or node.kind not in ("tool", "agent"):
             return
-        self._means.checkpoints.started(self._execution_id, stop.key, absent=absent)
+        self._means.checkpoints.started(self._execution_id, job.key, absent=absent)
 
     def _known(self, stop: Stop) -> Known:
         return Known(inputs=self._inputs[stop.scope], results=self.results_in(stop.scope))

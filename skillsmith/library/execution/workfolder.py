@@ -18,7 +18,7 @@ from pathlib import Path
 
 from skillsmith.errors import ExecutionError, RefusedError, UsageError
 from skillsmith.files import MAX_STORED_BYTES
-from skillsmith.library.execution.sandbox import SCRIPT_PREFIX
+from skillsmith.library.execution.marks import Mark, mark_of, marks_in
 from skillsmith.library.program.bindings import UnresolvedError, rename_inputs, resolve, sources
 from skillsmith.library.program.graph import Graph
 from skillsmith.library.program.paths import leaves_folder
@@ -26,11 +26,6 @@ from skillsmith.models import Binding, FileUse, FromInput, FromNode, Json, Skill
 
 MAX_COPIED_BYTES = 1024 * 1024 * 1024
 """A larger input file is handed over by its absolute path instead."""
-
-SKIPPED_FOLDERS = frozenset(
-    {".git", ".hg", "__pycache__", "node_modules", ".venv", ".mypy_cache", ".ruff_cache"}
-)
-"""Never looked into for artifacts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +280,7 @@ class WorkFolder:
         for file in files:
             target = self.path / file.path
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_parent(target)
                 if isinstance(file.source, Path):
                     shutil.copyfile(file.source, target)
                 else:
@@ -305,7 +300,7 @@ class WorkFolder:
         target = Path(os.path.normpath(self.path / path))
         if target.is_relative_to(self.path):
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_parent(target)
             except OSError as error:
                 raise ExecutionError(f"no folder can be made for {path}: {error.strerror}") from error
         elif target not in self._outside:
@@ -325,17 +320,10 @@ class WorkFolder:
         with self._lock:
             return sorted(self._known)
 
-    def _scan(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        for folder, names, files in os.walk(self.path):
-            names[:] = [name for name in names if name not in SKIPPED_FOLDERS]
-            for name in files:
-                if name.startswith(SCRIPT_PREFIX):
-                    continue
-                mark = _mark(Path(folder, name))
-                if mark is not None:
-                    yield Path(folder, name).relative_to(self.path).as_posix(), mark
+    def _scan(self) -> Iterator[tuple[str, Mark]]:
+        yield from marks_in(str(self.path), "")
         for path in self._outside:
-            mark = _mark(path)
+            mark = mark_of(path)
             if mark is not None:
                 yield str(path), mark
 
@@ -354,13 +342,10 @@ class WorkFolder:
         return FileChange(path=path, size=size, digest=digest, content=None)
 
 
-def _mark(file: Path) -> tuple[int, int] | None:
-    """Return size and time of a regular file; None for anything else, also for what is gone by now."""
-    try:
-        status = file.lstat()
-    except OSError:
-        return None
-    return (status.st_size, status.st_mtime_ns) if file.is_file() and not file.is_symlink() else None
+def _make_parent(target: Path) -> None:
+    """Make the folder of a file; that it is there already is the rule."""
+    if not target.parent.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def default_work_dir(skill: str, *, folder: Path) -> Path:

@@ -26,10 +26,13 @@ from skillsmith.library.program.bindings import resolve
 from skillsmith.library.program.languages import is_python, is_shell
 from skillsmith.library.proof import defaults_of, template_values
 from skillsmith.library.templates import fill
-from skillsmith.models import Json, Node, Skill
+from skillsmith.models import Json, Node, Skill, SkillArtifact
 
 LOOK_SECONDS = 20.0
 """For another interpreter to say which modules it has."""
+
+REMEMBERED = 64
+"""Versions whose needs are kept: the same one is run many times."""
 
 _DISTRIBUTIONS: Mapping[str, str] = {
     "bs4": "beautifulsoup4", "cv2": "opencv-python", "dateutil": "python-dateutil", "docx": "python-docx",
@@ -69,6 +72,9 @@ class Needs:
     programs: tuple[str, ...] = ()
 
 
+_KNOWN: dict[str, tuple[tuple[Node, ...], tuple[SkillArtifact, ...], Needs]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """Something that is not here.
@@ -88,6 +94,15 @@ def needs_of(skill: Skill) -> Needs:
     Args:
         skill: Its steps that are always done count.
     """
+    known = _KNOWN.get(skill.id)
+    if known is None or known[0] != skill.nodes or known[1] != skill.artifacts:
+        while len(_KNOWN) >= REMEMBERED:
+            _KNOWN.pop(next(iter(_KNOWN)), None)
+        known = _KNOWN[skill.id] = skill.nodes, skill.artifacts, _needs(skill)
+    return known[2]
+
+
+def _needs(skill: Skill) -> Needs:
     own = set(_own_modules(skill))
     modules: dict[str, None] = {}
     programs: dict[str, None] = {}
@@ -99,7 +114,7 @@ def needs_of(skill: Skill) -> Needs:
             tree = parse_python(code)
             if tree is not None:
                 modules |= dict.fromkeys(name for name in required_modules(tree) if name not in own)
-                programs |= dict.fromkeys(_started(tree))
+                programs |= dict.fromkeys(_started(tree) if "subprocess" in code else ())
         elif is_shell(node.language):
             programs |= dict.fromkeys(_called(code))
     return Needs(tuple(modules), tuple(programs))
@@ -146,6 +161,8 @@ def _collect(node: ast.AST, found: dict[str, None]) -> None:
             parts = ()
         case ast.ImportFrom(module=str() as module, level=0):
             found[module.partition(".")[0]] = None
+            parts = ()
+        case ast.expr():  # holds no statement, so no import
             parts = ()
         case _:
             parts = ast.iter_child_nodes(node)

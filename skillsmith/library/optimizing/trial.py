@@ -17,10 +17,11 @@ from skillsmith.db import Database
 from skillsmith.errors import SkillsmithError
 from skillsmith.ids import digest_of
 from skillsmith.library.execution.cleaning import holds_redacted
+from skillsmith.library.execution.marks import SKIPPED_FOLDERS
 from skillsmith.library.execution.preparation import Means
 from skillsmith.library.execution.sandbox import SCRIPT_PREFIX
 from skillsmith.library.execution.walk import ExecutionCallbacks
-from skillsmith.library.execution.workfolder import MAX_COPIED_BYTES, SKIPPED_FOLDERS
+from skillsmith.library.execution.workfolder import MAX_COPIED_BYTES
 from skillsmith.library.executor import SkillExecutor
 from skillsmith.library.optimizing.replay import RecordedAgents, RecordedTools
 from skillsmith.library.program.languages import is_python
