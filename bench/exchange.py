@@ -1,7 +1,8 @@
 """Time export and import of skills against bare file I/O of the same bytes, in one run.
 
 Goals for 1,000 skills (machine of the first measurement): export 60 ms, import 300 ms. Compare ratios, not
-milliseconds, between machines.
+milliseconds, between machines. The first export looks for secrets, a later one knows what is clear; an import
+parses all code that is new, a later one and a sync know what they have seen.
 
     python bench/exchange.py [--skills 1000] [--rounds 5] [--json]
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from skillsmith.db import Database
 from skillsmith.library.exchange import export_skills, import_files
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.sync import sync_folder
 from skillsmith.models import (
     FromInput,
     FromNode,
@@ -81,11 +83,12 @@ def make_skill(number: int) -> Skill:
     )  # fmt: skip
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Return how long some work takes."""
-    began = time.perf_counter()
+def timed(figures: dict[str, float], name: str, work: Callable[[], object]) -> None:
+    """Note how long some work takes, and how much of the processor's time it is."""
+    began, began_cpu = time.perf_counter(), time.process_time()
     work()
-    return (time.perf_counter() - began) * 1000
+    figures[name] = (time.perf_counter() - began) * 1000
+    figures[f"{name}_cpu"] = (time.process_time() - began_cpu) * 1000
 
 
 def bare_write(files: dict[Path, bytes]) -> None:
@@ -95,20 +98,24 @@ def bare_write(files: dict[Path, bytes]) -> None:
 
 
 def one_round(folder: Path, skills: list[Skill]) -> dict[str, float]:
-    """Time one round: export, bare writing, bare reading, import into an empty library, import again."""
+    """Time one round: export with the scan for secrets and without, bare files, import twice, sync."""
     shared, bare = folder / "shared", folder / "bare"
     bare.mkdir()
     source = SkillRepository(Database(folder / "source.db"))
     with source.transaction():
         for skill in skills:
             source.add(skill)
-    figures = {"export": milliseconds(lambda: export_skills(source, source.names(), shared))}
+    figures: dict[str, float] = {}
+    timed(figures, "export", lambda: export_skills(source, source.names(), shared))
     contents = {bare / path.name: path.read_bytes() for path in shared.iterdir()}
-    figures["bare_write"] = milliseconds(lambda: bare_write(contents))
-    figures["bare_read"] = milliseconds(lambda: [path.read_bytes() for path in sorted(shared.iterdir())])
+    timed(figures, "bare_write", lambda: bare_write(contents))
+    timed(figures, "bare_read", lambda: [path.read_bytes() for path in sorted(shared.iterdir())])
     target = SkillRepository(Database(folder / "target.db"))
-    figures["import"] = milliseconds(lambda: import_files(target, [shared]))
-    figures["import_again"] = milliseconds(lambda: import_files(target, [shared]))
+    timed(figures, "import", lambda: import_files(target, [shared]))
+    timed(figures, "import_again", lambda: import_files(target, [shared]))
+    timed(figures, "export_again", lambda: export_skills(source, source.names(), folder / "third"))
+    sync_folder(source, shared)
+    timed(figures, "sync_again", lambda: sync_folder(source, shared))
     export_skills(target, target.names(), folder / "again")
     same = all((folder / "again" / path.name).read_bytes() == path.read_bytes() for path in shared.iterdir())
     if not same:

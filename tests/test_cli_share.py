@@ -144,6 +144,10 @@ def test_export_to_where_agents_look(cli: Cli, other: Cli) -> None:
     entry = lock["skills"]["write-greeting"]
     assert entry["computedHash"] == folder_hash(read_files(folder / "write-greeting"))
     assert (entry["sourceType"], entry["skillsmith"]) == ("local", "write_greeting@1")
+    assert (entry["source"], entry["skillPath"]) == (
+        ".claude/skills/write-greeting",
+        ".claude/skills/write-greeting/SKILL.md",
+    )
     assert cli.json("verify", folder)["problems"] == []
     taken = other.json("import", folder)
     assert taken["quarantined"] == ["cancel_order@1", "write_greeting@1"]

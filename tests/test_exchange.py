@@ -18,6 +18,7 @@ from skillsmith.library.exchange import export_skills, import_files, trust
 from skillsmith.library.program.seal import render
 from skillsmith.library.program.stability import unstable_places
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.sharing import file
 from skillsmith.models import Node, Proof, Skill
 
 
@@ -146,6 +147,45 @@ def test_a_file_survives_reformatting(exported: Path, others: SkillRepository) -
     assert import_files(others, [exported]).imported == ("plot@1",)
     exported.write_text(json.dumps(document, indent=7), encoding="utf-8")
     assert import_files(others, [exported]).unchanged == ("plot@1",)
+
+
+def test_known_content_is_not_examined_again(
+    exported: Path, skills: SkillRepository, others: SkillRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code is looked through when it comes in, not each time its file is met; gone meanwhile, it is again."""
+    examined: list[str] = []
+
+    def examine(skill: Skill) -> list[str]:
+        examined.append(skill.name)
+        return []
+
+    for place in (file, exchange):
+        monkeypatch.setattr(place, "unstable_places", examine)
+    import_files(others, [exported])
+    assert examined == ["plot"]
+    import_files(others, [exported])
+    import_files(skills, [exported])
+    assert examined == ["plot"]
+    import_ = exchange.Import(others, new_version=False, newer_only=False)
+    found = file.read_skill_file(exported, reference=import_)
+    others.delete("plot")
+    import_.take(found)
+    assert examined == ["plot", "plot"]
+    assert others.state("plot") == "quarantined"
+
+
+def test_unsafe_code_that_was_known_while_it_was_read_is_refused(
+    exported: Path, others: SkillRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted between reading and storing gets no way around the examination."""
+    import_files(others, [exported])
+    monkeypatch.setattr(exchange, "unstable_places", lambda _skill: ["n1: a value is code"])
+    import_ = exchange.Import(others, new_version=False, newer_only=False)
+    found = file.read_skill_file(exported, reference=import_)
+    others.delete("plot")
+    import_.take(found)
+    assert [problem.reason for problem in import_.report().problems] == ["n1: a value is code"]
+    assert not others.exists("plot")
 
 
 def test_history_in_a_file_is_not_believed(exported: Path, others: SkillRepository) -> None:

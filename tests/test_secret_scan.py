@@ -16,14 +16,15 @@ from cli_process import Cli, fill, order_run, tool_skill, write_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skillsmith import leaks
 from skillsmith.db import Database
 from skillsmith.errors import SecretFoundError
-from skillsmith.leaks import DETECTORS, refuse, scan
+from skillsmith.leaks import DETECTORS, Finding, refuse, scan
 from skillsmith.library.exchange import export_skills
 from skillsmith.library.program.document import to_document
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.sync import sync_folder
-from skillsmith.models import Skill, Variable
+from skillsmith.models import Json, Skill, Variable
 from skillsmith.workspace import open_workspace
 
 ALNUM = string.ascii_letters + string.digits
@@ -127,15 +128,57 @@ def test_the_library_is_asked_whenever_it_could_find_something(before: str, afte
     """The cheap look that decides whether the library is asked never keeps a finding from it."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415
 
-    from skillsmith import leaks  # noqa: PLC0415
-
     plugins: list[Any] = list(get_mapping_from_secret_type_to_class().values())
     chosen = [plugin() for plugin in plugins if plugin.__name__ in DETECTORS]
     assert len(chosen) == len(DETECTORS)
     for secret in SECRETS.values():
         for line in f"{before} {secret} {after}".split("\n"):
             if any(plugin.analyze_line(filename="x.py", line=line) for plugin in chosen):
-                assert leaks._TRIGGERS.search(line.lower()), line
+                assert leaks._triggers(line), line
+
+
+def scan_all(value: Json) -> tuple[Finding, ...]:
+    """Scan with every look that spares work left out: each detector sees each line of each text."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaks, "_may_hold", lambda _text: True)
+        patch.setattr(leaks, "_triggers", lambda _text: True)
+        patch.setattr(leaks, "_telling_lines", lambda text: enumerate(text.split("\n"), 1))
+        return scan(value)
+
+
+PIECES = st.sampled_from(
+    [*SECRETS.values(), *HARMLESS, "hunter2-Blue", R + R[:8], "aws", "base64", "a\nb", ""]
+)
+MARGINS = st.sampled_from(["", "", "", "a ", '"', "# ", "\n", " z", "'", "export X=", "Ω"])
+TEXTS = st.builds(lambda before, piece, after: before + piece + after, MARGINS, PIECES, MARGINS)
+NAMES = st.sampled_from(
+    "password aws_secret_key my_aws_token name default value content encoding db_pass private title".split()
+)
+VALUES = st.recursive(
+    TEXTS | TEXTS.map(str.encode) | st.sampled_from([1, 2.5, None, True]) | st.lists(TEXTS, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(value=VALUES)
+@settings(max_examples=60)
+def test_what_spares_work_never_spares_a_finding(value: Json) -> None:
+    """Looking at the whole before its parts finds exactly what showing every line to every detector finds."""
+    assert set(scan(value)) == set(scan_all(value))
+
+
+def test_nothing_is_spared_in_real_texts() -> None:
+    """Among real skills, and beside secrets put into them, the quick scan finds what the full one finds."""
+    files = sorted((Path(__file__).parents[2] / "shared" / "data" / "skills").rglob("*.md"))[:24]
+    if not files:
+        pytest.skip("the real skills are not here (../shared/data)")
+    for path, secret in zip(files, SECRETS.values(), strict=False):
+        lines = path.read_text(encoding="utf-8").split("\n")[:120]
+        document = {"body": [*lines[:9], secret, *lines[9:]], "notes": lines, "nodes": [{"text": lines[0]}]}
+        found = scan(document)
+        assert found
+        assert set(found) == set(scan_all(document)), path
 
 
 def test_every_detector_finds_its_own_kind() -> None:
@@ -165,6 +208,7 @@ def test_shell_lines_are_read_without_quotes() -> None:
     """What a shell exports needs no quotes to be a secret."""
     assert scan("set -e\nexport DB_PASSWORD=hunter2-Blue\n")[0].line == 2
     assert scan("docker run -e MYSQL_PASSWORD=hunter2-Blue img")
+    assert scan(f"export AWS_SESSION_TOKEN={R}{R[:8]}")
 
 
 def test_keys_bytes_and_encoded_artifacts_are_looked_into() -> None:

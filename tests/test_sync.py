@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from skillsmith.db import Database
-from skillsmith.errors import RefusedError
+from skillsmith.errors import RefusedError, UsageError
 from skillsmith.library.exchange import export_skills, trust
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.sharing.file import read_skill_file
@@ -100,6 +101,41 @@ def test_a_damaged_file_is_reported_and_left_alone(mine: SkillRepository, folder
     report = sync_folder(mine, folder)
     assert (len(report.imported.problems), report.written) == (1, ())
     assert (folder / "plot.skill.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_a_file_with_conflict_marks_is_named(mine: SkillRepository, folder: Path) -> None:
+    """Outside of git, marks of a merge are called what they are; file and library stay as they were."""
+    mine.add(PLOT)
+    sync_folder(mine, folder)
+    torn = b'{\n<<<<<<< HEAD\n  "name": "plot"\n=======\n  "name": "plots"\n>>>>>>> theirs\n}\n'
+    (folder / "plot.skill.json").write_bytes(torn)
+    report = sync_folder(mine, folder)
+    assert [problem.reason for problem in report.imported.problems] == [
+        "a merge left marks of a conflict in line 2: choose one side of the file first"
+    ]
+    assert (report.retired, (folder / "plot.skill.json").read_bytes()) == ((), torn)
+
+
+def test_a_folder_that_cannot_be_looked_into_retires_nothing(
+    mine: SkillRepository, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Skills in a folder without the right to read are not taken for deleted ones."""
+    mine.add(PLOT)
+    mine.add(replace(PLOT, name="load"))
+    sync_folder(mine, folder)
+    (folder / "deeper").mkdir()
+    (folder / "plot.skill.json").rename(folder / "deeper" / "plot.skill.json")
+    listed = os.scandir
+
+    def denied(path: str) -> Any:
+        if path.endswith("deeper"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UsageError, match="deeper cannot be read: Permission denied"):
+        sync_folder(mine, folder)
+    assert mine.state("plot") == "draft"
 
 
 def test_a_composed_skill_brings_its_parts(mine: SkillRepository, folder: Path) -> None:

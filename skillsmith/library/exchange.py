@@ -15,6 +15,7 @@ from pathlib import Path
 from skillsmith.errors import InvalidSkillFileError, SkillsmithError, StorageError, UsageError
 from skillsmith.library.program.document import Document
 from skillsmith.library.program.seal import content_digest
+from skillsmith.library.program.stability import unstable_places
 from skillsmith.library.repository import SkillRepository
 from skillsmith.library.sharing.file import SUFFIX, SkillFile, differing, write_skill_file
 from skillsmith.library.sharing.folder_export import write_skill_folders
@@ -181,7 +182,7 @@ def import_files(
     """
     import_ = Import(repo, new_version=new_version, newer_only=newer_only)
     named, found = named_and_found(paths)
-    checked = [read_shared(path, reference=import_.original) for path in named]
+    checked = [read_shared(path, reference=import_) for path in named]
     files = chain(checked, import_.readable(found))
     while batch := sorted(islice(files, BATCH), key=lambda file: (file.skill.name, file.skill.version)):
         with repo.transaction():
@@ -197,6 +198,7 @@ class Import:
         self._repo = repo
         self._new_version = new_version
         self._newer_only = newer_only
+        self._held: set[str] = set()
         self._fresh: set[str] = set()
         self._imported: list[str] = []
         self._unchanged: list[str] = []
@@ -208,7 +210,7 @@ class Import:
         """Yield the valid files and note the others."""
         for path in paths:
             try:
-                yield read_found(path, reference=self.original)
+                yield read_found(path, reference=self)
             except (InvalidSkillFileError, UsageError) as error:
                 self.refuse(path, error)
 
@@ -221,6 +223,13 @@ class Import:
         documents = (self._repo.document(f"{name}@{number}") for number in self._repo.versions(name))
         return next((document for document in documents if document["digest"] == digest), None)
 
+    def holds(self, name: str, digest: str) -> bool:
+        """Tell whether a version of our library has this content, and so was examined when it came in."""
+        found = digest in self._repo.contents(name)
+        if found:
+            self._held.add(digest)
+        return found
+
     def take(self, file: SkillFile, *, follows: bool = False) -> None:
         """Store what a file holds, unless it is there already or in conflict.
 
@@ -232,6 +241,9 @@ class Import:
         known = self._repo.contents(name)
         if digest in known:
             self._unchanged.append(f"{name}@{known[digest]}")
+            return
+        if digest in self._held and (problems := unstable_places(file.skill)):  # deleted since it was read
+            self.refuse(file.path, InvalidSkillFileError("; ".join(problems[:3])))
             return
         version = self._number_for(file, list(known.values()))
         if version is None and follows:

@@ -36,6 +36,7 @@ Skills: TypeAlias = list[Skill]
 Executions: TypeAlias = list[Execution]
 Artifacts: TypeAlias = list[SkillArtifact]
 
+_ADD_SKILL = "INSERT INTO skills (name, current_version, created_at, created_by_user) VALUES (?, ?, ?, ?)"
 _ADD_ARTIFACT = """
 INSERT INTO skill_artifacts (skill_version, artifact_type, name, file_path, digest, description, language,
                              is_template, template_variables, size_bytes, created_at)
@@ -122,8 +123,10 @@ class SkillRepository(SkillReader):
     def _store(self, skill: Skill, document: Document, *, make_current: bool, reason: str = "") -> Skill:
         before = self._pointer(skill.name)
         leads = make_current or before is None
-        version = self._insert(skill, document)
-        if leads:
+        version = self._insert(skill, document, is_new=before is None)
+        if before is None:
+            self._db.execute(_ADD_TEXT, (version, *search_columns(document)))
+        elif leads:
             self._point(skill.name, skill.version, version, document)
         self._history.add(
             skill.name, CREATED, version=skill.version, from_version=before, reason=skill.reason or reason,
@@ -140,14 +143,13 @@ class SkillRepository(SkillReader):
         sql = "SELECT max(v.version) FROM skill_versions v JOIN skills s ON s.pk = v.skill WHERE s.name = ?"
         return self._db.scalar(sql, (name,)) or 0
 
-    def _insert(self, skill: Skill, document: Document) -> int:
-        self._db.execute(
-            "INSERT OR IGNORE INTO skills (name, current_version, created_at, created_by_user)"
-            " VALUES (?, ?, ?, ?)",
-            (skill.name, skill.version, skill.created_at, user_name()),
-        )
+    def _insert(self, skill: Skill, document: Document, *, is_new: bool) -> int:
         columns = skill_rows.version_columns(skill, document)
-        columns["skill"] = self._db.scalar("SELECT pk FROM skills WHERE name = ?", (skill.name,))
+        if is_new:
+            row = (skill.name, skill.version, skill.created_at, user_name())
+            columns["skill"] = self._db.execute(_ADD_SKILL, row).lastrowid
+        else:
+            columns["skill"] = self._db.scalar("SELECT pk FROM skills WHERE name = ?", (skill.name,))
         names, marks = ", ".join(columns), ", ".join(f":{name}" for name in columns)
         cursor = self._db.execute(f"INSERT INTO skill_versions ({names}) VALUES ({marks})", columns)  # noqa: S608  (our own column names)
         version = int(cursor.lastrowid)

@@ -59,9 +59,9 @@ def sync_folder(repo: SkillRepository, folder: Path, *, allow_secrets: bool = Fa
         StorageError: The folder cannot be written.
     """
     make_folder(folder)
-    sync = _Sync(repo, folder)
-    sync.read()
-    with repo.transaction():
+    with repo.transaction():  # also while reading: what another sync is about to write is not missing
+        sync = _Sync(repo, folder)
+        sync.read()
         sync.take_in()
         sync.give_out()
         if not allow_secrets:
@@ -91,7 +91,7 @@ class _Sync:
         """Read the folder; what is not valid is reported and left alone."""
         for path in shared_in(self._folder):
             try:
-                file = read_found(path, reference=self._import.original)
+                file = read_found(path, reference=self._import)
             except (InvalidSkillFileError, UsageError) as error:
                 torn = self._mended(path)
                 if torn is None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, Protocol
 
 import orjson
 
 from skillsmith.errors import InvalidSkillFileError, NotFoundError, StorageError, UsageError
 from skillsmith.library.program.document import Document, from_document, to_document
-from skillsmith.library.program.seal import canonical, digest_of_document, render
+from skillsmith.library.program.seal import canonical, content_digest, digest_of_document, render
 from skillsmith.library.program.stability import unstable_places
 from skillsmith.library.program.validation import validate_skill
 from skillsmith.models import Json, Skill
@@ -27,7 +27,17 @@ SUFFIX = ".skill.json"
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is refused before it is read."""
 
-Reference: TypeAlias = Callable[[str, str], Document | None]
+_CONFLICT = re.compile(rb"^(?:<{7}|>{7}) ", re.MULTILINE)
+
+
+class Reference(Protocol):
+    """A library, as far as reading a file needs it."""
+
+    def original(self, name: str, digest: str) -> Document | None:
+        """Return the version exported with this digest, so that an error can say what was changed."""
+
+    def holds(self, name: str, digest: str) -> bool:
+        """Tell whether a version has this content; its code need not be examined again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +54,7 @@ def read_skill_file(path: Path, *, reference: Reference | None = None) -> SkillF
 
     Args:
         path: Any name.
-        reference: Finds the original by name and digest, so that an error can say what was changed.
+        reference: The library that the file is compared with.
 
     Raises:
         InvalidSkillFileError: It does not hold what it promises; names the file and what differs.
@@ -69,29 +79,30 @@ def read_skill_bytes(data: bytes, reference: Reference | None = None) -> tuple[S
         InvalidSkillFileError: It does not hold what it promises.
     """
     try:
-        return _recognised(data) or _examined(data, reference)
+        return _recognised(data, reference) or _examined(data, reference)
     except RecursionError as error:
         raise InvalidSkillFileError("it is nested too deeply") from error
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe might give for ever
+            raise InvalidSkillFileError("it is no ordinary file")
         if path.stat().st_size > MAX_BYTES:
             raise InvalidSkillFileError(f"it is larger than {MAX_BYTES // 2**20} MB")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {path}") from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _recognised(data: bytes) -> tuple[Skill, Document] | None:
+def _recognised(data: bytes, reference: Reference | None) -> tuple[Skill, Document] | None:
     """Return what a file of our own holds; None when it has to be examined."""
     try:
         skill = from_document(orjson.loads(data))
         document = to_document(skill)
-        sound = not validate_skill(skill, parsed=True) and not unstable_places(skill)
-        if sound and render(document) == data:
+        if render(document) == data and not _flaws(skill, document, reference):
             return skill, document
     except (orjson.JSONDecodeError, InvalidSkillFileError):
         return None  # the slow reading says why
@@ -103,16 +114,23 @@ def _examined(data: bytes, reference: Reference | None) -> tuple[Skill, Document
     render(document if isinstance(document, dict) else {})
     _check_seal(document, reference)
     skill = from_document(document)
-    problems = validate_skill(skill, parsed=True) or unstable_places(skill)
-    if problems:
-        raise InvalidSkillFileError("; ".join(problems[:3]))
     again = to_document(skill)
+    if problems := _flaws(skill, again, reference):
+        raise InvalidSkillFileError("; ".join(problems[:3]))
     changed = differing(document, again)
     if changed:
         raise InvalidSkillFileError(
             f"{', '.join(changed)} does not agree with the rest", hint="export the skill again"
         )
     return skill, again
+
+
+def _flaws(skill: Skill, document: Document, reference: Reference | None) -> list[str]:
+    """Return what is wrong with a skill; its code is parsed, which costs most, only when it is new."""
+    problems = validate_skill(skill, parsed=True)
+    if problems or (reference and reference.holds(skill.name, content_digest(document))):
+        return problems
+    return unstable_places(skill)
 
 
 def _check_seal(document: Json, reference: Reference | None) -> None:
@@ -122,7 +140,7 @@ def _check_seal(document: Json, reference: Reference | None) -> None:
     actual = digest_of_document(document)
     if actual == stated:
         return
-    original = reference(str(document.get("name")), stated) if reference else None
+    original = reference.original(str(document.get("name")), stated) if reference else None
     where = f" in {', '.join(differing(document, original))}" if original else ""
     raise InvalidSkillFileError(
         f"it was changed{where} after its export: the digest says {stated[:19]}…, it holds {actual[:19]}…",
@@ -148,6 +166,11 @@ def _parse_strictly(data: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise InvalidSkillFileError(f"it is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
+        if marks := _CONFLICT.search(data):
+            line = data.count(b"\n", 0, marks.start()) + 1
+            raise InvalidSkillFileError(
+                f"a merge left marks of a conflict in line {line}: choose one side of the file first"
+            ) from error
         raise InvalidSkillFileError(f"it is not JSON: {error.msg} in line {error.lineno}") from error
     except ValueError as error:  # an integer of thousands of digits
         raise InvalidSkillFileError("it holds a number with thousands of digits") from error

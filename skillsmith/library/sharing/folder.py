@@ -60,7 +60,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    for top, folders, names in os.walk(folder, onerror=_raise):
+    for top, folders, names in os.walk(folder, onerror=refuse_unreadable):
         folders[:] = sorted(set(folders) - IGNORED)
         for name in (*folders, *sorted(set(names) - IGNORED)):
             path = Path(top, name)
@@ -73,7 +73,12 @@ def _paths(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _raise(error: OSError) -> None:
+def refuse_unreadable(error: OSError) -> None:
+    """Raise for a folder that a walk cannot look into: what stands there must not count as gone.
+
+    Raises:
+        UsageError: Always.
+    """
     raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 

@@ -83,8 +83,11 @@ def record(lock: Path, written: list[Locked]) -> None:
     for one in written:
         place = one.folder.absolute().relative_to(lock.parent).as_posix()
         made = {"source": place, "sourceType": "local", "skillPath": f"{place}/SKILL.md"}
+        known = skills.get(one.folder.name, {})
+        is_ours = "skillsmith" in known and known.get("sourceType") == "local"
+        moved = made if is_ours else {"skillPath": made["skillPath"]}
         skills[one.folder.name] = {
-            **made, **skills.get(one.folder.name, {}), "skillPath": made["skillPath"],
+            **made, **known, **moved,
             "computedHash": folder_hash(one.files), "skillsmith": one.skill, "skillsmithDigest": one.digest,
         }  # fmt: skip
     text = json.dumps({**data, "skills": skills}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skillsmith.errors import InvalidSkillFileError, NotFoundError
 from skillsmith.library.sharing.file import SUFFIX, Reference, SkillFile, read_skill_file
-from skillsmith.library.sharing.folder import IGNORED
+from skillsmith.library.sharing.folder import IGNORED, refuse_unreadable
 from skillsmith.library.sharing.skill_md import FILE
 from skillsmith.library.sharing.skill_md_reader import read_skill_folder
 
@@ -24,12 +24,16 @@ def is_skill_folder(path: Path) -> bool:
 
 
 def shared_in(folder: Path) -> list[Path]:
-    """Return the skill files and SKILL.md folders below a folder, sorted."""
+    """Return the skill files and SKILL.md folders below a folder, sorted.
+
+    Raises:
+        UsageError: A folder cannot be looked into.
+    """
     return sorted(_walk(folder))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in os.walk(folder, onerror=refuse_unreadable):
         here = Path(top)
         if here != folder and not {*_MD_NAMES}.isdisjoint(names):
             folders.clear()

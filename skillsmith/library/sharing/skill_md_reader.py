@@ -64,7 +64,7 @@ def read_skill_folder(folder: Path, *, reference: Reference | None = None) -> Sk
 
     Args:
         folder: It holds a SKILL.md.
-        reference: Finds the original by name and digest, so that an error can say what was changed.
+        reference: The library that the folder is compared with.
 
     Raises:
         InvalidSkillFileError: It is no skill, or not what its export has written; says why.
