@@ -126,6 +126,11 @@ class Against:
         pairs = zip(self._answers, self._without, strict=True)
         return [one[key] - other["seconds" if key == "until_stored" else key] for one, other in pairs]
 
+    def quartiles_each(self, key: str, events: float) -> list[float]:
+        """Return the quartiles of the extra microseconds an event."""
+        low, _middle, high = quantiles(self.extra(key), n=4)
+        return [low * 1e6 / events, high * 1e6 / events]
+
     def share(self, key: str = "seconds") -> float:
         """Return the median extra time as a fraction of the run without recording."""
         return float(median(self.extra(key)) / self._base())
@@ -181,14 +186,19 @@ def measure(generation: str, rounds: int, server: str) -> tuple[dict[str, Any], 
         "overhead_in_process_quartiles": mine.spread(),
         "overhead_in_process_floor": in_process["floor"].share(),
         "us_per_event": mine.each("cpu", events),
+        "us_per_event_quartiles": mine.quartiles_each("cpu", events),
         "us_per_event_floor": in_process["floor"].each("cpu", events),
+        "us_per_event_above_floor": Against(bare["ours"], bare["floor"]).each("cpu", events),
         "wall_us_per_event": mine.each("seconds", events),
         "all_threads_us_per_event": mine.each("process", events),
         "events": events,
         "model_calls": median(one["calls"] for one in bare["ours"]),
         "run_ms": median(one["seconds"] for one in fast["none"]) * 1000,
         "run_ms_in_process": median(one["seconds"] for one in bare["none"]) * 1000,
-        "open_close_ms": median(one["open_close"] for one in bare["ours"]) * 1000,
+        **{
+            f"{key}_ms": median(one[key] for one in bare["ours"]) * 1000
+            for key in ("begin", "begin_cpu", "end", "end_cpu")
+        },
         "bytes_per_event": median(one["bytes"] for one in bare["ours"]) / events,
     }
     peers = {
@@ -241,6 +251,7 @@ def show(report: dict[str, Any]) -> None:
 def _show_one(module: str, mine: dict[str, Any]) -> None:
     low, high = mine["overhead_0ms_quartiles"]
     lowest, highest = mine["overhead_in_process_quartiles"]
+    least, most = mine["us_per_event_quartiles"]
     print(
         f"\n{module}: {mine['model_calls']:.0f} model calls, {mine['events']:.0f} events;"
         f" unrecorded {mine['run_ms']:.1f} ms over HTTP, {mine['run_ms_in_process']:.1f} ms in process\n"
@@ -252,8 +263,14 @@ def _show_one(module: str, mine: dict[str, Any]) -> None:
         f"  in process, 0 ms        {mine['overhead_in_process']:+8.1%}   no limit  (quartiles {lowest:+.1%}"
         f" {highest:+.1%}, empty hook {mine['overhead_in_process_floor']:+.1%})\n"
         f"  an event                {mine['us_per_event']:8.1f} µs of the caller's processor time, limit 15"
-        f" (empty hook {mine['us_per_event_floor']:.1f}); {mine['wall_us_per_event']:.1f} by the clock,"
-        f" {mine['all_threads_us_per_event']:.1f} in all threads\n"
-        f"  to begin and end        {mine['open_close_ms']:8.1f} ms\n"
+        f" (quartiles {least:.1f} {most:.1f})\n"
+        f"    above an empty hook   {mine['us_per_event_above_floor']:8.1f} µs; the hook alone"
+        f" {mine['us_per_event_floor']:.1f}\n"
+        f"    by the clock          {mine['wall_us_per_event']:8.1f} µs;"
+        f" processor time in all threads {mine['all_threads_us_per_event']:.1f}\n"
+        f"  to begin                {mine['begin_ms']:8.1f} ms   ({mine['begin_cpu_ms']:.1f} of the"
+        f" caller's processor time)\n"
+        f"  to end                  {mine['end_ms']:8.1f} ms   ({mine['end_cpu_ms']:.1f}; it waits"
+        f" until all is stored)\n"
         f"  file                    {mine['bytes_per_event']:8.0f} bytes an event"
     )

@@ -219,6 +219,11 @@ def timed(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def clocks() -> tuple[float, float]:
+    """Return the time by the clock and the processor time of this thread."""
+    return time.perf_counter(), time.thread_time()
+
+
 def nothing(generation: str, model: str, _folder: Path) -> Round:
     """Record nothing; agents are built anew for each round, outside the time, as with every recorder."""
     return lambda: timed(GENERATIONS[generation](lambda _agent: None, model))
@@ -255,14 +260,18 @@ def ours(generation: str, model: str, folder: Path) -> Round:
     def once() -> dict[str, Any]:
         path = folder / f"{generation}-{next(rounds)}.db"
         path.write_bytes(empty.read_bytes())
-        began = time.perf_counter()
+        agents: list[Any] = []
+        run = GENERATIONS[generation](agents.append, model)
+        began = clocks()
         with skillsmith.capture("bench", db=path) as capture:
-            run = GENERATIONS[generation](capture.instrument, model)
-            opened = time.perf_counter()
+            capture.instrument(*agents)
+            opened = clocks()
             found = timed(run)
-            closing = time.perf_counter()
-        found["open_close"] = opened - began + time.perf_counter() - closing
-        found["until_stored"] = found["seconds"] + time.perf_counter() - closing
+            closing = clocks()
+        closed = clocks()
+        found["begin"], found["begin_cpu"] = opened[0] - began[0], opened[1] - began[1]
+        found["end"], found["end_cpu"] = closed[0] - closing[0], closed[1] - closing[1]
+        found["until_stored"] = found["seconds"] + found["end"]
         with skillsmith.open_workspace(path) as workspace:
             found["events"] = workspace.runs.get(capture.id).events
         found["bytes"] = path.stat().st_size - empty.stat().st_size  # the tables without a row

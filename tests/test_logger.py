@@ -440,6 +440,17 @@ def test_tool_calls_in_their_many_shapes() -> None:
     assert uses[0].call_id != uses[1].call_id
 
 
+@pytest.mark.parametrize("name", ["f", "", None])
+@pytest.mark.parametrize("arguments", ['{"x":1}', {"x": 1}, None])
+def test_a_call_is_the_same_as_a_dictionary_and_as_an_object(name: Any, arguments: Any) -> None:
+    """The usual dictionaries of model interfaces are read like everything else, whatever they lack."""
+    function = {"name": name, "arguments": arguments}
+    (written,) = tool_calls_of([{"id": "c1", "type": "function", "function": function}])
+    (held,) = tool_calls_of([SimpleNamespace(id="c1", type="function", function=SimpleNamespace(**function))])
+    assert written == held
+    assert (written.name, written.call_id) == (name or "unknown", "c1")
+
+
 def test_context_objects_give_their_values() -> None:
     """Mappings, objects that hold one and plain objects all give a dictionary."""
     assert values_of({"a": 1}) == {"a": 1}

@@ -13,9 +13,9 @@ from typing import Any
 from skillsmith.capture.ag2_values import (
     block_of,
     call_of,
+    parts_of,
     parts_text,
     ran,
-    result_text,
     routing_of,
     spent_of,
 )
@@ -73,7 +73,6 @@ class Scribe:
             content=content, data=data,
         )  # fmt: skip
 
-    @quiet
     def response(self, response: Any, *, seconds: float | None, prompt: Any, messages: int | None) -> None:
         """Write a model call and what the model said.
 
@@ -83,21 +82,29 @@ class Scribe:
             prompt: The system prompt's parts.
             messages: How many events were sent.
         """
-        held = vars(response)  # AG2 answers each of its own look-ups with a call
-        provider = held.get("provider")
-        tokens_in, tokens_out, tokens_cached = spent_of(held.get("usage"), provider)
-        self.tape.llm_call(
-            self.turn, agent=self.turn.agent, model=held.get("model"), tokens_in=tokens_in,
-            tokens_out=tokens_out, tokens_cached=tokens_cached, duration_seconds=seconds, provider=provider,
-            finish_reason=held.get("finish_reason"), prompt_messages=messages, system=prompt,
-        )  # fmt: skip
-        self.reply(response)
+        if not self.tape.on:
+            return
+        try:
+            held = vars(response)  # AG2 answers each of its own look-ups with a call
+            provider = held.get("provider")
+            tokens_in, tokens_out, tokens_cached = spent_of(held.get("usage"), provider)
+            self.tape.llm_call(
+                self.turn, agent=self.turn.agent, model=held.get("model"), tokens_in=tokens_in,
+                tokens_out=tokens_out, tokens_cached=tokens_cached, duration_seconds=seconds,
+                provider=provider, finish_reason=held.get("finish_reason"), prompt_messages=messages,
+                system=prompt,
+            )  # fmt: skip
+            self._reply(response)
+        except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
+            self.failures.note("response", error)
 
     @quiet
     def reply(self, response: Any) -> None:
-        """Write what the agent says: by its model, or by a tool whose result is final."""
-        if response is self.said:
-            return
+        """Write what the agent says, once: by its model, or by a tool whose result is final."""
+        if response is not self.said:
+            self._reply(response)
+
+    def _reply(self, response: Any) -> None:
         self.said, held = response, vars(response)
         message, asked, files = held.get("message"), held.get("tool_calls"), held.get("files")
         content = None if message is None else message.content
@@ -149,20 +156,21 @@ class Scribe:
         """
         seconds = None if started is None else time.perf_counter() - started
         error = error or getattr(event, "error", None)
-        text = result_text(event)
-        language = self._blocks.pop(call.id, None)
+        call_id, parts = call.id, parts_of(event)
+        text = None if parts is None else parts_text(parts)
+        language = self._blocks.pop(call_id, None)
         if language is not None:
             failed = error is not None or event is None
             exit_code, output = ran(text, failed=failed)
             shown = output if output is not None or error is None else f"{type(error).__name__}: {error}"
             self.tape.code_result(
                 self.turn, agent=self.turn.agent, language=language, exit_code=exit_code, output=shown,
-                call_id=call.id, duration_seconds=seconds or 0.0,
+                call_id=call_id, duration_seconds=seconds or 0.0,
             )  # fmt: skip
         else:
             self.tape.tool_result(
-                self.turn, agent=self.turn.agent, name=call.name, call_id=call.id, arguments=call.arguments,
-                result=text, error=error, duration_seconds=seconds, routing=routing_of(event),
+                self.turn, agent=self.turn.agent, name=call.name, call_id=call_id, arguments=call.arguments,
+                result=text, error=error, duration_seconds=seconds, routing=routing_of(parts or ()),
             )  # fmt: skip
         self.tape.after_files(self.turn.agent, self.turn)
 

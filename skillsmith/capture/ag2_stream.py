@@ -25,7 +25,7 @@ class StreamProxy:
         watch: Writes what it sees.
     """
 
-    __slots__ = ("_history", "_known", "_stream", "_watch")
+    __slots__ = ("_history", "_known", "_stream", "_watch", "id")
 
     def __init__(self, stream: Any, watch: Watch) -> None:
         put = object.__setattr__
@@ -33,6 +33,7 @@ class StreamProxy:
         put(self, "_watch", watch)
         put(self, "_known", watch.known)
         put(self, "_history", None)
+        put(self, "id", stream.id)  # AG2 asks for it with every event
 
     def send(self, event: Any, context: Any) -> Awaitable[None]:
         """Write the event, then pass it on: the stream's own coroutine is awaited, at no further cost."""
@@ -60,13 +61,8 @@ class StreamProxy:
         return self._history
 
     @property
-    def id(self) -> Any:
-        """The stream's; like the next two, what AG2 asks for most often."""
-        return self._stream.id
-
-    @property
     def pending_messages(self) -> Any:
-        """The stream's."""
+        """The stream's; like the next one, what AG2 asks for most often."""
         return self._stream.pending_messages
 
     @property
@@ -79,6 +75,8 @@ class StreamProxy:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._stream, name, value)
+        if name == "id":
+            object.__setattr__(self, name, value)
 
 
 class _Storage:

@@ -161,7 +161,7 @@ class TurnMiddleware:
     ) -> None:
         if not scribe.requested and hasattr(event, "parts"):
             scribe.request(event)  # another middleware has answered instead of the model
-        if reply is not None:
+        if reply is not None and reply is not scribe.said:
             scribe.reply(reply)
         proxy.watch.end_children(error=error)
         scribe.tape.context(scribe.turn, agent=self._agent, values=context.variables, shared=False)

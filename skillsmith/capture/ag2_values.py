@@ -24,8 +24,13 @@ class Spent(NamedTuple):
     cached: int | None
 
 
+_NOTHING_SAID = Spent(None, None, None)
+
+
 def spent_of(usage: Any, provider: str | None) -> Spent:
     """Return what a ``Usage`` says; prompt tokens always include those read from or written to a cache."""
+    if usage is None:
+        return _NOTHING_SAID
     prompt, cached = _count(usage, "prompt_tokens"), _count(usage, "cache_read_input_tokens")
     if prompt is not None and provider == "anthropic":  # counts them apart
         prompt += (cached or 0) + (_count(usage, "cache_creation_input_tokens") or 0)
@@ -34,7 +39,7 @@ def spent_of(usage: Any, provider: str | None) -> Spent:
 
 def _count(usage: Any, name: str) -> int | None:
     value = getattr(usage, name, None)
-    return None if value is None else int(value)
+    return value if value is None or type(value) is int else int(value)
 
 
 def parts_text(parts: Iterable[Any]) -> str | None:
@@ -62,15 +67,15 @@ def _part_text(part: Any) -> str | None:
     )
 
 
-def result_text(event: Any) -> str | None:
-    """Return what a tool's event says to the model."""
+def parts_of(event: Any) -> Iterable[Any] | None:
+    """Return the parts of what a tool's event says to the model."""
     result = getattr(event, "result", None)
-    return None if result is None else parts_text(getattr(result, "parts", ()))
+    return None if result is None else getattr(result, "parts", ())
 
 
-def routing_of(event: Any) -> str | None:
+def routing_of(parts: Iterable[Any]) -> str | None:
     """Return "Handoff" or "Finish" when that is all a tool has returned."""
-    for part in getattr(getattr(event, "result", None), "parts", ()):
+    for part in parts:
         kind = type(getattr(part, "data", None))
         if kind.__module__ == _ROUTING_MODULE:
             return kind.__name__

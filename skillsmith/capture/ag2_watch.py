@@ -15,6 +15,7 @@ from skillsmith.capture.shapes import error_of, safe_text
 from skillsmith.models import Json
 
 _NOTE_CHARS: Final = 20_000
+_COUNTED: Final = ("model_call", "subtask")
 
 
 class Watch:
@@ -81,7 +82,8 @@ class Watch:
     def response(self, event: Any) -> None:
         """Write a response, unless the middleware has."""
         if self._context is None or event.response_force:
-            self.scribe.reply(event)
+            if event is not self.scribe.said:
+                self.scribe.reply(event)
         else:
             seconds = time.perf_counter() - self._since
             self.scribe.response(event, seconds=seconds, prompt=self._context.prompt, messages=None)
@@ -101,7 +103,7 @@ class Watch:
 
     def result(self, event: Any) -> None:
         """Write what a tool did, where no middleware does."""
-        if event.parent_id in self._calls:
+        if self._calls and event.parent_id in self._calls:
             call, started = self._calls.pop(event.parent_id)
             self.scribe.tool_ends(call, event, started=started)
 
@@ -112,7 +114,7 @@ class Watch:
 
     def usage(self, event: Any) -> None:
         """Write what maintenance spends; model calls tell of themselves, a subtask's sum repeats them."""
-        if event.kind in ("model_call", "subtask"):
+        if vars(event).get("kind") in _COUNTED:  # AG2 answers each of its own look-ups with a call
             return
         scribe, spent = self.scribe, spent_of(event.usage, event.provider)
         scribe.tape.llm_call(

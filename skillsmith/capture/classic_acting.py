@@ -142,7 +142,10 @@ def watched_attribute(name: str, tap: Callable[[Wire, Any], None]) -> property:
     """Return a property that listens to whatever an agent's attribute is set to: AG2 replaces clients."""
 
     def get(self: Any) -> Any:
-        return stored(self, name)
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            return stored(self, name)
 
     def put(self: Any, value: Any) -> None:
         self.__dict__[name] = value

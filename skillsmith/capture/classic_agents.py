@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from autogen import ConversableAgent, GroupChat
@@ -16,7 +16,7 @@ from autogen import ConversableAgent, GroupChat
 from skillsmith.capture.classic_acting import with_code, with_people, with_tools
 from skillsmith.capture.classic_actions import tap_executor
 from skillsmith.capture.classic_model import tap_client
-from skillsmith.capture.classic_scopes import Speech, current_scope, inside, scope_of
+from skillsmith.capture.classic_scopes import current_scope, inside, scope_of
 from skillsmith.capture.classic_stream import listening
 from skillsmith.capture.classic_talk import (
     close_chat,
@@ -73,7 +73,8 @@ def adopt_groups(wire: Wire, tap: Tap, manager: Any) -> None:
 @functools.cache
 def agent_class(cls: Any) -> type:
     """Return the class that listens for a class of agents."""
-    made = with_people(with_code(with_tools(_with_messages(_with_replies(_with_runs(_with_chats(cls)))))))
+    made = _with_messages(_with_model_replies(_with_replies(_with_runs(_with_chats(cls)))))
+    made = with_people(with_code(with_tools(made)))
     if hasattr(cls, "run_chat"):
         made = _with_history(made)
     return named_like(made, cls)
@@ -170,14 +171,6 @@ def terminated(wire: Wire, recipient: Any) -> None:
     wire.tape.note(chat.here(), name="termination", agent=recipient.name, content=chat.ended_because)
 
 
-_HEARD_ALREADY = nullcontext()
-
-
-def _hearing(speech: Speech) -> AbstractContextManager[None]:
-    """Listen to the output stream, unless the chat around this turn does."""
-    return listening() if speech.outer is None else _HEARD_ALREADY
-
-
 def _with_replies(cls: Any) -> Any:
     class Replies(cls):  # type: ignore[misc]
         def generate_reply(self, messages: Any = None, sender: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -186,7 +179,10 @@ def _with_replies(cls: Any) -> Any:
             if speech is None:
                 return bare(messages, sender, *args, **kwargs)
             try:
-                with _hearing(speech):
+                if speech.outer is None:
+                    with listening():
+                        reply = bare(messages, sender, *args, **kwargs)
+                else:  # the chat around this turn listens
                     reply = bare(messages, sender, *args, **kwargs)
             except BaseException as error:
                 leave(speech.wire, speech, error=error)
@@ -202,7 +198,10 @@ def _with_replies(cls: Any) -> Any:
             if speech is None:
                 return await bare(messages, sender, *args, **kwargs)
             try:
-                with _hearing(speech):
+                if speech.outer is None:
+                    with listening():
+                        reply = await bare(messages, sender, *args, **kwargs)
+                else:  # the chat around this turn listens
                     reply = await bare(messages, sender, *args, **kwargs)
             except BaseException as error:
                 leave(speech.wire, speech, error=error)
@@ -210,6 +209,11 @@ def _with_replies(cls: Any) -> Any:
             leave(speech.wire, speech, reply)
             return reply
 
+    return Replies
+
+
+def _with_model_replies(cls: Any) -> Any:
+    class ModelReplies(cls):  # type: ignore[misc]
         def generate_oai_reply(
             self, messages: Any = None, sender: Any = None, *args: Any, **kwargs: Any
         ) -> Any:
@@ -221,7 +225,7 @@ def _with_replies(cls: Any) -> Any:
             with inside(speech):
                 return bare(messages, sender, *args, **kwargs)
 
-    return Replies
+    return ModelReplies
 
 
 def _with_messages(cls: Any) -> Any:

@@ -91,7 +91,7 @@ class ModelCall:
         self.agent = agent
         self.configs: Sequence[Mapping[str, Any]] = getattr(client, "_config_list", None) or ({},)
         self.name: str = getattr(agent, "name", None) or "model"
-        turn = scope.here() if scope is not None else None
+        turn = None if scope is None else scope.here()
         self.turn: Turn = turn or wire.tape.begin_turn(self.name)
         drops, caches = False, kwargs.get("cache") is not None
         for given in (kwargs, *self.configs):
@@ -107,10 +107,8 @@ class ModelCall:
         total = getattr(self.client, "total_usage_summary", None)
         return dict(actual or {}), dict(total or {})
 
-    def _was_cached(self) -> bool:
-        if self.usage is None:
-            return False
-        (actual, total), (actual_now, total_now) = self.usage, self._usage()
+    def _was_cached(self, before: tuple[dict[str, Any], dict[str, Any]]) -> bool:
+        (actual, total), (actual_now, total_now) = before, self._usage()
         return _same(actual, actual_now) and not _same(total, total_now)
 
     @harmless
@@ -135,20 +133,20 @@ class ModelCall:
             response: The answer as AG2 returns it.
             heard: What the client below thought, where it was listened to.
         """
-        cached = self._was_cached()
+        cached = self.usage is not None and self._was_cached(self.usage)
         said: Mapping[str, Any] = getattr(response, "__dict__", {})
         choice, message = said, response
         if choices := said.get("choices"):
             choice = choices[0].__dict__
             message = choice.get("message")
-        usage = said.get("usage")
+        usage, config = said.get("usage"), self._config(response)
         self._record(
             model=said.get("model") or self.configs[0].get("model"),
             tokens=_tokens(usage) if usage is not None else (None, None),
             finish_reason=choice.get("finish_reason"),
             cached=cached,
-            cost_usd=None if cached else self._cost(response),
-            provider=said.get("provider") or self._config(response).get("api_type"),
+            cost_usd=None if cached else self._cost(response, config),
+            provider=said.get("provider") or config.get("api_type"),
         )
         if thought := _thought(message) or "".join(heard or ()):
             self._keep(thought)
@@ -156,7 +154,9 @@ class ModelCall:
     def _record(self, *, tokens: tuple[int | None, int | None], **facts: Any) -> None:
         messages = self.kwargs.get("messages") or ()
         first = messages[0] if messages else {}
-        system = text_of(first.get("content")) if first.get("role") == "system" else None
+        system = first.get("content") if first.get("role") == "system" else None
+        if type(system) is not str:
+            system = text_of(system)
         self.wire.tape.llm_call(
             self.turn, agent=self.name, tokens_in=tokens[0], tokens_out=tokens[1],
             duration_seconds=time.perf_counter() - self.started, prompt_messages=len(messages),
@@ -168,9 +168,9 @@ class ModelCall:
         chosen = getattr(response, "config_id", None) if len(self.configs) > 1 else None
         return self.configs[chosen if isinstance(chosen, int) and chosen < len(self.configs) else 0]
 
-    def _cost(self, response: Any) -> float | None:
+    def _cost(self, response: Any, config: Mapping[str, Any]) -> float | None:
         """Return what AG2 says it cost, where its user named the price; else nobody has said."""
-        price = self.kwargs.get("price", self._config(response).get("price"))
+        price = self.kwargs.get("price", config.get("price"))
         cost = getattr(response, "cost", None) if price is not None else None
         return float(cost) if isinstance(cost, (int, float)) else None
 
@@ -204,7 +204,7 @@ def _thought(message: Any) -> str | None:
             texts = (field_of(part, "reasoning", "summary", "text") for part in thought)
             thought = "\n".join(text for text in texts if text)
         if thought:
-            return text_of(thought)
+            return thought if type(thought) is str else text_of(thought)
     return None
 
 

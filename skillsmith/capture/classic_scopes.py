@@ -75,7 +75,7 @@ class Speech:
 
     __slots__ = (
         "agent", "answers", "chat", "ended", "human", "inner", "outer", "passes_on", "peer", "reasoning",
-        "replied", "started", "tap", "token", "turn", "wire",
+        "replied", "tap", "token", "turn", "wire",
     )  # fmt: skip
 
     def __init__(self, tap: Tap, wire: Wire, *, agent: Any, peer: Any, outer: Scope | None) -> None:
@@ -85,7 +85,7 @@ class Speech:
         self.peer = peer
         self.outer = outer
         self.passes_on = tap.manages and not isinstance(outer, Speech)
-        self.chat: Chat = wire.root if outer is None else outer.space()
+        self.chat: Chat = wire.root if outer is None else outer if type(outer) is Chat else outer.space()
         self.inner: Chat | None = None
         self.turn: Turn | None = None
         self.token: Token[Scope | None] | None = None
@@ -94,7 +94,6 @@ class Speech:
         self.human: str | None = None
         self.replied: Any = None
         self.ended = False
-        self.started = time.perf_counter()
 
     def here(self) -> Turn | None:
         """Return the turn that what happens now belongs to."""
@@ -141,12 +140,13 @@ class Speech:
         if self.ended:
             return
         self.ended = True
-        thought = self.take_reasoning()
-        if thought and self.turn is not None:
-            record_reasoning(self.turn, self.agent.name, thought)
-        if self.turn is not None and self.turn is not self.chat.within:
-            seconds = time.perf_counter() - self.started
-            self.wire.tape.end_turn(self.turn, duration_seconds=seconds)
+        turn = self.turn
+        if turn is None:
+            return
+        if self.reasoning and (thought := self.take_reasoning()):
+            record_reasoning(turn, self.agent.name, thought)
+        if turn is not self.chat.within:
+            self.wire.tape.end_turn(turn)
 
     def take_reasoning(self) -> str | None:
         """Return what was thought since the last message."""

@@ -35,7 +35,8 @@ class Stream:
 
     def send(self, message: Any) -> None:
         """Listen to an event, then pass it on."""
-        listen(message)
+        if type(message).__name__ in _HEARD:
+            listen(message)
         self._inner.send(message)
 
     def __getattr__(self, name: str) -> Any:
@@ -62,12 +63,11 @@ def listening() -> Iterator[None]:
 
 def listen(event: Any) -> None:
     """Keep what an event says that nothing else does."""
-    hear = _HEARD.get(type(event).__name__)
-    scope = current_scope.get() if hear is not None else None
-    if hear is None or scope is None or not scope.wire.tape.on:
+    scope = current_scope.get()
+    if scope is None or not scope.wire.tape.on:
         return
     try:
-        hear(scope, getattr(event, "content", event))
+        _HEARD[type(event).__name__](scope, getattr(event, "content", event))
     except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
         scope.wire.failures.note("listen", error)
 

@@ -6,7 +6,6 @@ Nothing here raises into the host's run; each function returns None where it cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from skillsmith.capture.classic_scopes import Chat, Scope, Speech, current_scope, scope_of
@@ -19,6 +18,8 @@ SELECTING = {"selects_speaker": True}
 """Marks what the agents say that AG2 makes to select a speaker."""
 
 RESULT_ROLES = ("tool", "function")
+_KEPT_ROLES = (*RESULT_ROLES, "system")
+_NOTHING: Mapping[str, Any] = {}
 _MESSAGE_POSITION = 6
 """Of ``message`` among the arguments of ``initiate_chat`` after the recipient."""
 
@@ -71,26 +72,29 @@ def _record_summary(wire: Wire, chat: Chat, result: Any) -> None:
 
 
 def _tap(obj: Any) -> Tap | None:
-    tap: Tap | None = getattr(obj, "__dict__", {}).get(KEY)
+    tap: Tap | None = getattr(obj, "__dict__", _NOTHING).get(KEY)
     return tap
 
 
-@harmless
-def enter(wire: Wire, tap: Tap, agent: Any, messages: Any, sender: Any) -> Speech:
+def enter(wire: Wire, tap: Tap, agent: Any, messages: Any, sender: Any) -> Speech | None:
     """Begin to listen to an agent that is asked for a reply."""
-    if sender is not None:
-        if not is_heard(wire, sender):
-            wire.adopt(sender)
-        if stale := tap.pending.pop(id(sender), None):
-            unsent(wire, stale)
-    outer = scope_of(wire)
-    if outer is None and sender is None:
-        outer = _asked_directly(wire, agent, messages)
-    speech = Speech(tap, wire, agent=agent, peer=sender, outer=outer)
-    if sender is None and messages:
-        _record_question(wire, speech, messages)
-    tap.open.append(speech)
-    speech.token = current_scope.set(speech)
+    try:
+        if sender is not None:
+            if not is_heard(wire, sender):
+                wire.adopt(sender)
+            if stale := tap.pending.pop(id(sender), None):
+                unsent(wire, stale)
+        outer = scope_of(wire)
+        if outer is None and sender is None:
+            outer = _asked_directly(wire, agent, messages)
+        speech = Speech(tap, wire, agent=agent, peer=sender, outer=outer)
+        if sender is None and messages:
+            _record_question(wire, speech, messages)
+        tap.open.append(speech)
+        speech.token = current_scope.set(speech)
+    except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
+        wire.failures.note("enter", error)
+        return None
     return speech
 
 
@@ -122,15 +126,23 @@ def _record_question(wire: Wire, speech: Speech, messages: Any) -> None:
         )  # fmt: skip
 
 
-@harmless
 def leave(wire: Wire, speech: Speech, reply: Any = None, error: BaseException | None = None) -> None:
     """Note how an agent was done with its reply; the turn ends when the reply is sent."""
+    try:
+        _leave(wire, speech, reply, error)
+    except Exception as failure:  # noqa: BLE001  (counted, and reported when the capture ends)
+        wire.failures.note("leave", failure)
+
+
+def _leave(wire: Wire, speech: Speech, reply: Any, error: BaseException | None) -> None:
     tap = speech.tap
     if speech in tap.open:
         tap.open.remove(speech)
     if speech.token is not None:
-        with suppress(ValueError):  # the host went on in another context
+        try:  # noqa: SIM105  (``suppress`` is three calls more)
             current_scope.reset(speech.token)
+        except ValueError:  # the host went on in another context
+            pass
     if speech.turn is not None:
         speech.look()
     if error is not None:
@@ -166,22 +178,24 @@ def unsent(wire: Wire, speech: Speech) -> None:
     speech.end()
 
 
-@harmless
 def sent(wire: Wire, tap: Tap, agent: Any, message: Any, recipient: Any) -> None:
     """Record a message on its way."""
-    scope = scope_of(wire)
-    if scope is not None and scope.chat.muted:
-        return
-    if not is_heard(wire, recipient):
-        wire.adopt(recipient)
-    speech = tap.pending.pop(id(recipient), None)
-    if speech is not None and speech.wire is wire:
-        _say(wire, speech, agent, message, recipient.name)
-        speech.end()
-    elif isinstance(scope, Speech) and scope.agent is agent and not scope.passes_on:
-        _say(wire, scope, agent, message, recipient.name)
-    else:
-        _open(wire, tap, scope, agent, message, recipient)
+    try:
+        scope = scope_of(wire)
+        if scope is not None and scope.chat.muted:
+            return
+        if not is_heard(wire, recipient):
+            wire.adopt(recipient)
+        speech = tap.pending.pop(id(recipient), None)
+        if speech is not None and speech.wire is wire:
+            _say(wire, speech, agent, message, recipient.name)
+            speech.end()
+        elif isinstance(scope, Speech) and scope.agent is agent and not scope.passes_on:
+            _say(wire, scope, agent, message, recipient.name)
+        else:
+            _open(wire, tap, scope, agent, message, recipient)
+    except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
+        wire.failures.note("sent", error)
 
 
 def _open(wire: Wire, tap: Tap, scope: Scope | None, agent: Any, message: Any, recipient: Any) -> None:
@@ -241,13 +255,13 @@ def end_loose(wire: Wire) -> None:
 
 def same_capture(agent: Any, peer: Any) -> bool:
     """Tell whether two agents are watched by the same capture, and by no other."""
-    mine, other = _tap(agent), _tap(peer)
+    mine, other = agent.__dict__.get(KEY), getattr(peer, "__dict__", _NOTHING).get(KEY)
     return mine is not None and other is not None and mine.wires == other.wires
 
 
 def is_heard(wire: Wire, peer: Any) -> bool:
     """Tell whether what a peer says is recorded when it says it."""
-    tap = _tap(peer)
+    tap = getattr(peer, "__dict__", _NOTHING).get(KEY)
     return tap is not None and wire in tap.wires
 
 
@@ -283,25 +297,25 @@ def _say(
     wire: Wire, speech: Speech, agent: Any, message: Any, recipient: str | None, *, role: str | None = None
 ) -> None:
     said: Mapping[str, Any] = {"content": message} if isinstance(message, str) else message
-    if said.get("role") in RESULT_ROLES and _record_results(wire, speech, said):
+    given = said.get("role")
+    if given in RESULT_ROLES and _record_results(wire, speech, said):
         return
-    if speech.human is not None and speech.human == said.get("content"):
+    content, selection = said.get("content"), speech.tap.selection
+    if speech.human is not None and speech.human == content:
         role = "user"
-    thought = speech.take_reasoning() or text_of(said.get("reasoning_content") or said.get("reasoning"))
-    content = said.get("content")
-    tape, turn = wire.tape, speech.begin()
-    tape.message(
-        turn, sender=agent.name, recipient=recipient, role=role or _role(said), content=content or None,
-        reasoning=thought, tool_calls=announce(wire, said),
-        data=None if speech.tap.selection is None else SELECTING,
+    elif role is None:
+        role = given if given in _KEPT_ROLES else "assistant"
+    thought = speech.take_reasoning() if speech.reasoning else None
+    if not thought and (written := said.get("reasoning_content") or said.get("reasoning")):
+        thought = text_of(written)
+    wire.tape.message(
+        speech.turn or speech.begin(), sender=agent.name, recipient=recipient, role=role,
+        content=content or None, reasoning=thought,
+        tool_calls=announce(wire, said) if "tool_calls" in said or "function_call" in said else (),
+        data=None if selection is None else SELECTING,
     )  # fmt: skip
-    if speech.tap.selection is not None and said.get("content"):
-        speech.tap.selection.hear(agent.name, said["content"])
-
-
-def _role(said: Mapping[str, Any]) -> str:
-    role = said.get("role")
-    return role if role in RESULT_ROLES or role == "system" else "assistant"
+    if selection is not None and content:
+        selection.hear(agent.name, content)
 
 
 def announce(wire: Wire, said: Mapping[str, Any]) -> tuple[ToolUse, ...]:

@@ -144,7 +144,11 @@ class EntryStore:
         """Store all of them in one transaction, in order; on an error none."""
         try:
             if len(filed) == 1:
-                self._write_group(filed[0][0], [filed[0][1]])
+                run, entry = filed[0]
+                if type(run) is int and type(entry) is Event:
+                    self._append(run, (entry,))
+                else:
+                    self._write_group(run, [entry])
                 return
             with self._db.transaction():
                 for run, entries in _by_run(filed):

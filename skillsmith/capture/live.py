@@ -58,7 +58,7 @@ class LiveSteps:
         self._run = run
         self._numbers = count(1)
         self._current = 0
-        self._tallies: dict[int, StepTally] = {}
+        self.tallies: dict[int, StepTally] = {}
         self._stored: deque[int] = deque()
         self._artifacts: dict[int, tuple[FileVersion, ...]] = {}
         self._hosts: list[HostStep] = []
@@ -67,8 +67,12 @@ class LiveSteps:
 
     def begin(self, agent: str) -> int:  # noqa: ARG002  (of the protocol)
         """Return the host's step, or a new one."""
-        host = self._host()
-        return host.number if host else self._open(StepTally(self._next()))
+        host = self._host() if self._hosts else None
+        if host is not None:
+            return host.number
+        number = self._current = self._next()
+        self.tallies[number] = StepTally(number)
+        return number
 
     def end(self, step: int) -> None:
         """Store a step that a turn made by itself."""
@@ -101,7 +105,7 @@ class LiveSteps:
         """Begin a step that the host names."""
         number = number_in(name)
         host_id = None if isinstance(name, int) else name
-        if number is None or number < 1 or number in self._tallies:
+        if number is None or number < 1 or number in self.tallies:
             number = self._next()
         self._open(StepTally(number, title=title or host_id, host_id=host_id))
         host = HostStep(self, number)
@@ -117,17 +121,18 @@ class LiveSteps:
 
     def tally(self, step: int) -> StepTally:
         """Return what counts a step's events."""
-        tally = self._tallies.get(step)
+        tally = self.tallies.get(step)
         if tally is not None:
             return tally
-        return self._late if step in self._forgotten else self._tallies.setdefault(step, StepTally(step))
+        return self._late if step in self._forgotten else self.tallies.setdefault(step, StepTally(step))
 
     def store(self, step: int) -> None:
         """Look at the folder and store the step; what it did is summed up where it is stored."""
         run = self._run
-        if made := run.made_in(step):
+        made = run.made_in(step) if run.tracker is not None else ()
+        if made:
             self._artifacts[step] = made
-        run.record(LateStepEnd(self.tally(step), run.id, made, recorder=run.recorder))
+        run.recorder.put((run.id, LateStepEnd(self.tally(step), run.id, made, recorder=run.recorder)))
         self._stored.append(step)
         if len(self._stored) > KEPT_TALLIES:
             self._forget(self._stored.popleft())
@@ -139,16 +144,16 @@ class LiveSteps:
 
     def finish(self) -> None:
         """Store every step that is not stored as it is now."""
-        for step in sorted(self._tallies):
-            tally = self._tallies[step]
+        for step in sorted(self.tallies):
+            tally = self.tallies[step]
             if tally.events and (not tally.saved or self._run.made_in(step) != self._artifacts.get(step, ())):
                 tally.stop()
                 self.store(step)
 
     def _forget(self, step: int) -> None:
-        if step not in self._stored and (tally := self._tallies.get(step)) and tally.saved:
+        if step not in self._stored and (tally := self.tallies.get(step)) and tally.saved:
             self._forgotten.add(step)
-            del self._tallies[step]
+            del self.tallies[step]
             self._artifacts.pop(step, None)
 
     def _host(self) -> HostStep | None:
@@ -159,12 +164,12 @@ class LiveSteps:
 
     def _next(self) -> int:
         number = next(self._numbers)
-        while number in self._tallies:
+        while number in self.tallies:
             number = next(self._numbers)
         return number
 
     def _open(self, tally: StepTally) -> int:
-        self._tallies[tally.step] = tally
+        self.tallies[tally.step] = tally
         self._current = tally.step
         return tally.step
 
@@ -245,13 +250,13 @@ class LiveRun:
     def note(self, step: int, kind: EventKind, at: float, agent: str | None, fields: dict[str, Any]) -> None:
         """Take what becomes an event; it is made and counted where it is stored."""
         if not self.ended:
-            tally = self.steps.tally(step)
-            self.recorder.record(self.id, tally.expect(Draft(tally, step, kind, at, agent, fields)))
+            tally = self.steps.tallies.get(step) or self.steps.tally(step)
+            self.recorder.put((self.id, Draft(tally, step, kind, at, agent, fields)))
 
     def log(self, event: Event) -> None:
         """Take an event and count it in its step."""
         tally = self.steps.tally(event.step)
-        self.recorder.record(self.id, tally.expect(Draft.of(tally, event)))
+        self.recorder.put((self.id, Draft.of(tally, event)))
 
     def record(self, entry: Entry | Late) -> None:
         """Take another entry."""

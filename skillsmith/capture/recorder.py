@@ -63,7 +63,8 @@ class Recorder:
         durability: "group": a writer thread stores, at once; "sync": the caller's thread commits.
         redact: Replace secrets before anything is stored.
 
-    ``replaced`` counts writer threads that were killed and replaced.
+    ``put`` is ``record`` for a run and its entry in one; another function takes its place when the recorder
+    starts and ends. ``replaced`` counts writer threads that were killed and replaced.
 
     Raises:
         UsageError: The durability is not known, or the database is in memory.
@@ -98,9 +99,7 @@ class Recorder:
         self._ended = False
         self._offline = False
         self._done = threading.Event()
-        self._put: Callable[[Noted], None] = (
-            self._commit if self.durability == "sync" else self._start_and_put
-        )
+        self.put: Callable[[Noted], None] = self._commit if self.durability == "sync" else self._start_and_put
 
     def record(self, run_pk: RunKey, entry: Entry | Late) -> None:
         """Take an entry; it never raises, and with durability "group" it never waits.
@@ -110,7 +109,7 @@ class Recorder:
             entry: An event, or what else belongs to a run, or what becomes one of them where it is stored;
                 its dictionaries must not be changed afterwards.
         """
-        self._put((run_pk, entry))
+        self.put((run_pk, entry))
 
     def set_last_words(self, run_pk: RunKey, entry: Entry | None) -> None:
         """Choose what is recorded for a run when its process ends before the recorder is closed.
@@ -181,7 +180,7 @@ class Recorder:
         if self._ended:
             return
         self._ended = True
-        self._put = late
+        self.put = late
         for noted in self._last_words.items():
             self._queue.put(noted)
         self._queue.ask(Stop(deadline, then=self._stopped))
@@ -216,7 +215,7 @@ class Recorder:
             return
         self._thread = thread
         if self.durability == "group" and not self._ended:
-            self._put = self._queue.put
+            self.put = self._queue.put
 
     def _write(self) -> None:
         """Run the writer; should its thread be killed, let another one go on where it stopped."""
@@ -316,4 +315,4 @@ class Recorder:
         self._writer.spill.close()
         self._begin()
         if unsafe:
-            self._offline, self._put = True, self._spill
+            self._offline, self.put = True, self._spill

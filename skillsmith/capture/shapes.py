@@ -83,6 +83,8 @@ def tool_calls_of(calls: Any) -> tuple[ToolUse, ...]:
 
 
 def _tool_call(call: Any) -> ToolUse:
+    if type(call) is dict and (known := _as_openai_writes(call)):
+        return known
     if isinstance(call, str):
         return ToolUse(name=call, call_id=new_id())
     inner = field_of(call, "function")
@@ -94,6 +96,17 @@ def _tool_call(call: Any) -> ToolUse:
         call_id=new_id() if call_id is None else str(call_id),
         arguments=text_of(field_of(spec, "arguments", "args", "input", "parameters")),
     )
+
+
+def _as_openai_writes(call: dict[str, Any]) -> ToolUse | None:
+    """Return a call of the usual shape, at a fraction of what it takes to look for all others."""
+    function, call_id = call.get("function"), call.get("id")
+    if type(function) is not dict or type(call_id) is not str:
+        return None
+    name, arguments = function.get("name"), function.get("arguments")
+    if type(name) is not str or not name or type(arguments) is not str:
+        return None
+    return ToolUse(name=name, call_id=call_id, arguments=arguments)
 
 
 def error_of(error: Any) -> str | None:

@@ -115,6 +115,8 @@ class StepTally:
         step: The step's number.
         title: What it is about.
         host_id: The host's own id of it.
+
+    ``drafts``: events that ``catch_up`` or ``end`` will count.
     """
 
     def __init__(self, step: int, *, title: str | None = None, host_id: str | None = None) -> None:
@@ -123,7 +125,7 @@ class StepTally:
         self.host_id = host_id
         self.saved = False
         self._events = 0
-        self._drafts: deque[Draft] = deque()
+        self.drafts: deque[Draft] = deque()
         self._started_at = time.time()
         self._started = time.perf_counter()
         self._ended: float | None = None
@@ -144,13 +146,7 @@ class StepTally:
     @property
     def events(self) -> int:
         """How many events it has had."""
-        return self._events + len(self._drafts)
-
-    def expect(self, draft: Draft) -> Draft:
-        """Take and return an event that ``catch_up`` or ``end`` will count."""
-        self._drafts.append(draft)
-        self.saved = False  # afterwards: who saves the step meanwhile may have counted it, or may not
-        return draft
+        return self._events + len(self.drafts)
 
     def catch_up(self) -> None:
         """Count what was expected until now."""
@@ -158,9 +154,9 @@ class StepTally:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        while self._drafts:
+        while self.drafts:
             try:
-                draft = self._drafts.popleft()
+                draft = self.drafts.popleft()
             except IndexError:  # a signal handler has counted it
                 return
             self._count(draft.event())
@@ -228,7 +224,7 @@ class StepTally:
 
 
 class Draft(Late):
-    """An event of a run under way, noted by the host's thread.
+    """An event of a run under way, noted by the host's thread, and with its tally for being counted.
 
     Args:
         tally: Counts it.
@@ -237,6 +233,7 @@ class Draft(Late):
         at: When, as Unix time.
         agent: Who did it.
         fields: The event's other fields, whose values do not change.
+        event: The event, where it is made already.
     """
 
     __slots__ = ("_agent", "_at", "_event", "_fields", "_kind", "_step", "_tally")
@@ -249,6 +246,7 @@ class Draft(Late):
         at: float,
         agent: str | None,
         fields: dict[str, Any],
+        event: Event | None = None,
     ) -> None:
         self._tally = tally
         self._step = step
@@ -256,14 +254,14 @@ class Draft(Late):
         self._at = at
         self._agent = agent
         self._fields = fields
-        self._event: Event | None = None
+        self._event = event
+        tally.drafts.append(self)
+        tally.saved = False  # afterwards: who saves the step meanwhile may have counted it, or may not
 
     @classmethod
     def of(cls, tally: StepTally, event: Event) -> Draft:
         """Return a draft of an event that is made already."""
-        draft = cls(tally, event.step, event.kind, 0.0, None, {})
-        draft._event = event
-        return draft
+        return cls(tally, event.step, event.kind, 0.0, None, {}, event)
 
     def event(self) -> Event:
         """Return the event."""

@@ -29,7 +29,6 @@ __all__ = ["Tape", "Turn", "Undo", "Work", "current_turn"]
 class Tape(TurnTape):
     """Write what agents do as events of a run; arguments as for ``TurnTape``."""
 
-    @quiet
     def message(
         self,
         turn: Turn | None,
@@ -54,18 +53,26 @@ class Tape(TurnTape):
             tool_calls: In order, with their ids.
             data: What else is known, as JSON that will not change.
         """
-        self._event(
-            turn, "message", role=role, agent=sender, recipient=recipient,
-            content=text_of(content), reasoning=reasoning or None, data=data,
-        )  # fmt: skip
-        if tool_calls:
-            announced = self._work_of(turn).announced
-            for use in tool_calls:
-                if use.call_id is not None:
-                    announced[use.call_id] = announced.get(use.call_id, 0) + 1
-                self._event(turn, "tool_call", agent=sender, tool=use)
+        if not self.on:
+            return
+        try:
+            self._event(
+                turn, "message", role=role, agent=sender, recipient=recipient,
+                content=content if type(content) is str else text_of(content),
+                reasoning=reasoning or None, data=data,
+            )  # fmt: skip
+            if tool_calls:
+                self._announce(turn, sender, tool_calls)
+        except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
+            self.failures.note("message", error)
 
-    @quiet
+    def _announce(self, turn: Turn | None, sender: str | None, tool_calls: Sequence[ToolUse]) -> None:
+        announced = self._work_of(turn).announced
+        for use in tool_calls:
+            if use.call_id is not None:
+                announced[use.call_id] = announced.get(use.call_id, 0) + 1
+            self._event(turn, "tool_call", agent=sender, tool=use)
+
     def llm_call(  # noqa: PLR0913  (what a model call has)
         self,
         turn: Turn | None,
@@ -102,36 +109,34 @@ class Tape(TurnTape):
             cost_usd: What it cost; left out, the price table says so, or nobody knows.
             data: What else is known, as JSON that will not change.
         """
-        if system:
-            self._system(turn, agent, system)
-        if cached:
-            cost_usd = 0.0
-        elif cost_usd is None:
-            cost_usd = self._cost(model, provider, tokens_in, tokens_out, tokens_cached)
-        known = _present(
-            provider=provider, finish_reason=finish_reason, cached=cached or None,
-            tokens_cached=tokens_cached, prompt_messages=prompt_messages,
-        )  # fmt: skip
-        self._event(
-            turn, "llm_call", agent=agent, data={"model": model, **known, **(data or {})},
-            tokens_in=tokens_in, tokens_out=tokens_out, duration_seconds=duration_seconds, cost_usd=cost_usd,
-        )  # fmt: skip
+        if not self.on:
+            return
+        try:
+            if system:
+                self._system(turn, agent, system)
+            if cached:
+                cost_usd = 0.0
+            elif cost_usd is None and self._prices is not None:
+                cost_usd = self._prices.cost(
+                    model, tokens_in=tokens_in, tokens_out=tokens_out, tokens_cached=tokens_cached,
+                    provider=provider,
+                )  # fmt: skip
+            facts: dict[str, Json] = {"model": model}
+            for name, value in (
+                ("provider", provider), ("finish_reason", finish_reason), ("cached", cached or None),
+                ("tokens_cached", tokens_cached), ("prompt_messages", prompt_messages),
+            ):  # fmt: skip
+                if value is not None:
+                    facts[name] = value  # noqa: PERF403  (a comprehension is one call more)
+            if data:
+                facts.update(data)
+            self._event(
+                turn, "llm_call", agent=agent, data=facts, tokens_in=tokens_in, tokens_out=tokens_out,
+                duration_seconds=duration_seconds, cost_usd=cost_usd,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001  (counted, and reported when the capture ends)
+            self.failures.note("llm_call", error)
 
-    def _cost(
-        self,
-        model: str | None,
-        provider: str | None,
-        tokens_in: int | None,
-        tokens_out: int | None,
-        tokens_cached: int | None,
-    ) -> float | None:
-        if self._prices is None:
-            return None
-        return self._prices.cost(
-            model, tokens_in=tokens_in, tokens_out=tokens_out, tokens_cached=tokens_cached, provider=provider
-        )
-
-    @quiet
     def tool_result(  # noqa: PLR0913  (what a tool's result has)
         self,
         turn: Turn | None,
@@ -158,8 +163,25 @@ class Tape(TurnTape):
             duration_seconds: How long it took.
             routing: When all it returned is who goes on, or that the work is done: which kind of that.
         """
+        if not self.on:
+            return
+        try:
+            call_id = call_id or new_id()
+            self._called(turn, agent, name, call_id, arguments)
+            done = ToolUse(
+                name=name, call_id=call_id, result=result if type(result) is str else text_of(result),
+                error=None if error is None else error_of(error),
+            )  # fmt: skip
+            self._event(
+                turn, "tool_result", role="tool", agent=agent, tool=done, duration_seconds=duration_seconds,
+                data={"routing": routing} if routing else None,
+            )  # fmt: skip
+        except Exception as failure:  # noqa: BLE001  (counted, and reported when the capture ends)
+            self.failures.note("tool_result", failure)
+
+    def _called(self, turn: Turn | None, agent: str | None, name: str, call_id: str, arguments: Any) -> None:
+        """Note that a call has its result; record the call when no message has."""
         announced = self._work_of(turn).announced
-        call_id = call_id or new_id()
         left = announced.get(call_id)
         if left is None:
             use = ToolUse(name=name, call_id=call_id, arguments=text_of(arguments))
@@ -168,11 +190,6 @@ class Tape(TurnTape):
             announced[call_id] = left - 1
         else:
             del announced[call_id]
-        done = ToolUse(name=name, call_id=call_id, result=text_of(result), error=error_of(error))
-        self._event(
-            turn, "tool_result", role="tool", agent=agent, tool=done, duration_seconds=duration_seconds,
-            data={"routing": routing} if routing else None,
-        )  # fmt: skip
 
     @quiet
     def code(
@@ -319,8 +336,3 @@ class Tape(TurnTape):
 
     def _step_of(self, turn: Turn | None, work: Work) -> int:
         return turn.step if turn is not None else work.steps.current()
-
-
-def _present(**facts: Json) -> dict[str, Json]:
-    """Return the facts that are known."""
-    return {name: value for name, value in facts.items() if value is not None}
