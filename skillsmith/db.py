@@ -6,6 +6,7 @@ programming errors pass through raw.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,7 +100,7 @@ class Database:
             raise NotFoundError(f"there is no database at {self.path}")
         if not self.readonly:
             _make_folder(file.parent, hint="choose another --db")
-        uri = file.absolute().as_uri() + ("?mode=ro" if self.readonly else "")
+        uri = file.absolute().as_uri() + (_reading(file) if self.readonly else "")
         return sqlean.connect(uri, uri=True, isolation_level=None, timeout=self._patience)
 
     def _prepare(self) -> None:
@@ -223,7 +224,7 @@ class Database:
             raise StorageError(f"there is no folder {target.parent}", hint="make it first, or name another")
         if target.exists() and self.path != ":memory:" and target.samefile(self.path):
             raise StorageError(f"{target} is the database itself", hint="choose another place")
-        partial = target.with_name(target.name + ".partial")
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             partial.unlink(missing_ok=True)
             with wrap_errors(str(target)), closing(sqlean.connect(str(partial))) as copy:
@@ -244,6 +245,22 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self.conn.close()
+
+
+def may_write(path: Path | str) -> bool:
+    """Tell whether this process has the right to write a database file: it and the log beside it."""
+    file = Path(path)
+    return os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK)
+
+
+def _reading(file: Path) -> str:
+    """Return how to open a file for reading only.
+
+    A write-ahead log is read through an index beside it. Where that cannot be made and nobody has the file
+    open, it is read as a file that does not change.
+    """
+    logged = file.with_name(file.name + "-wal").exists()
+    return "?mode=ro" if logged or may_write(file) else "?mode=ro&immutable=1"
 
 
 def _make_folder(folder: Path, *, hint: str) -> None:

@@ -162,8 +162,11 @@ class EventLog:
     def index_pending(self) -> int:
         """Bring full text up to the last event, in batches, and return how many events were added.
 
-        Filling it inside the capture transaction would cost ten times the event itself.
+        Filling it inside the capture transaction would cost ten times the event itself. A file that may
+        not be written stays as it is.
         """
+        if self._db.readonly:
+            return 0
         added = 0
         while True:
             with self._db.transaction():

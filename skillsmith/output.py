@@ -32,7 +32,11 @@ GAP = 2
 LEAST_GROWN = 30
 """A growing column wants at least so much room before spare columns are shown."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+)
+"""Terminal controls, marks that turn the direction of text, and characters that only models see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ class Output:
 
     def json_line(self, value: Mapping[str, Json]) -> None:
         """Print one of many documents, each on a line of its own, and hand it over at once."""
-        self._stdout.write(to_json(value) + "\n")
+        self._stdout.write(self._json(value) + "\n")
         self._stdout.flush()
 
     def items(
@@ -252,7 +256,12 @@ class Output:
                 yield
 
     def _write_json(self, value: Json) -> None:
-        self._stdout.write(to_json(value, indent=is_terminal(self._stdout)) + "\n")
+        self._stdout.write(self._json(value, indent=is_terminal(self._stdout)) + "\n")
+
+    def _json(self, value: Json, *, indent: bool = False) -> str:
+        """Write a document; for a terminal with escapes in place of characters that could steer it."""
+        text = to_json(value, indent=indent)
+        return _CONTROL.sub(_escaped, text) if is_terminal(self._stdout) else text
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -282,6 +291,13 @@ def _plain(value: Any) -> Json:
 def clean(text: str) -> str:
     """Return text without the control characters that could move a cursor or hide what is there."""
     return _CONTROL.sub("�", text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code <= 0xFFFF:  # noqa: PLR2004  (one UTF-16 unit)
+        return f"\\u{code:04x}"
+    return "".join(f"\\u{unit:04x}" for unit in (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)))
 
 
 def shorten(text: str, width: int) -> str:

@@ -235,3 +235,22 @@ def test_clean_keeps_ordinary_text() -> None:
     """Text of any language stays as it is; tabs become spaces and line ends become line feeds."""
     assert clean("añb 日本 → ‹x›\r\ny") == "añb 日本 → ‹x›\ny"
     assert clean("\x1b[31mred") == "�[31mred"
+
+
+def test_json_cannot_steer_the_terminal() -> None:
+    """A document on a terminal has escapes for controls and hidden characters, and means the same."""
+    document = {"text": "\x9b31m \u202e \U000e0041 plain ü"}
+    for terminal in (True, False):
+        out, stdout, _ = _output(as_json=True, terminal=terminal)
+        out.document(document, lambda: None)
+        out.json_line(document)
+        first, second = stdout.getvalue().rsplit("\n", 2)[:2]
+        assert json.loads(first) == json.loads(second) == document
+        assert ("\u202e" in stdout.getvalue()) is not terminal
+        assert ("\x9b" in stdout.getvalue()) is not terminal
+
+
+@pytest.mark.parametrize("hidden", ["\u200e", "\u200f", "\u061c", "\u2060", "\ufeff", "\U000e0041"])
+def test_marks_and_hidden_characters_are_shown(hidden: str) -> None:
+    """What turns text round or nobody sees is visible, so that it cannot hide words from a person."""
+    assert clean(f"a{hidden}b") == "a�b"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,9 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """As shells report a process that SIGPIPE ended."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What writing to a stream fails with through no fault of ours."""
+
 
 def guard(work: Callable[[], int], args: Sequence[str]) -> int:
     """Do the work and return its exit code, or that of its error after printing it.
@@ -23,6 +27,7 @@ def guard(work: Callable[[], int], args: Sequence[str]) -> int:
         work: Runs the command.
         args: The command line, to know how errors are wanted.
     """
+    _fill_in_streams()
     out = Output(as_json=wants_json(args))
     try:
         code = work()
@@ -42,9 +47,7 @@ def guard(work: Callable[[], int], args: Sequence[str]) -> int:
             return int(ExitCode.USAGE)
         code, problem = int(ExitCode.USAGE), _usage_error(error)
     except OSError as error:
-        if error.filename is None:
-            raise
-        code, problem = int(ExitCode.FAILED), SkillsmithError(f"{error.filename}: {error.strerror}")
+        code, problem = int(ExitCode.FAILED), _system_error(error)
     else:
         return code
     out.error(problem)
@@ -69,6 +72,23 @@ def _usage_error(error: typer.TyperException) -> UsageError:
         return UsageError("a command is missing", hint=f"`{path} --help` lists them")
     message = " ".join(error.format_message().split()).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"`{path} --help` shows how")
+
+
+def _system_error(error: OSError) -> SkillsmithError:
+    """Name the file that the system refused, or say that the output cannot be written; else it is a bug."""
+    if error.filename is not None:
+        return SkillsmithError(f"{error.filename}: {error.strerror}")
+    if error.errno not in _NO_ROOM:
+        raise error
+    _close_stdout()
+    return SkillsmithError(f"the output cannot be written: {error.strerror}", hint="send it elsewhere")
+
+
+def _fill_in_streams() -> None:
+    """Open what the caller closed, lest a file of ours takes the place of standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (stays open)
 
 
 def _close_stdout() -> None:

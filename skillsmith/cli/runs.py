@@ -73,12 +73,16 @@ def runs(
         _list_archived(session, limit=limit, after=after, filtered=bool(outcome or source or search))
         return
     with session.open() as workspace:
+        if search and workspace.db.readonly:
+            session.out.note("the file may not be written, so events that are not indexed yet are not found")
         found = workspace.runs.list(
             outcome=outcome, source=source, search=search, after=after, window=(limit or DEFAULT_LIMIT) + 1
         )
         session.out.items(
             map(run_document, found), limit=limit, cursor="id",
-            show=lambda page: session.out.table(RUN_COLUMNS, page), empty="no runs",
+            show=lambda page: session.out.table(RUN_COLUMNS, page),
+            empty="no runs" if outcome or source or search
+            else "no runs yet: `skillsmith ingest PATH` reads agent logs",
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import typer
 from skillsmith.cli.session import Session, command
 from skillsmith.errors import UsageError
 from skillsmith.presentation.text import joined
+from skillsmith.teams.means import opened
 
 if TYPE_CHECKING:
     from skillsmith.server.launch import Address
@@ -169,10 +170,8 @@ def _require_skills(session: Session, known: Sequence[str], allowed: Sequence[st
 
 def _check_tools(sources: Sequence[str]) -> None:
     """Open the tools once, so that a mistake is told now and not by the first job."""
-    if sources:
-        from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
-
-        with open_tools(*sources) as tools:
+    with opened(sources) as tools:
+        if tools is not None:
             tuple(tools.names())
 
 

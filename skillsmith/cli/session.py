@@ -63,13 +63,18 @@ class Session:
     db: Path | None
 
     def open(self, *, create: bool = False) -> Workspace:
-        """Open the file; a command that only reads never makes one."""
-        from skillsmith.workspace import default_path, open_workspace  # noqa: PLC0415  (10 ms; not for help)
+        """Open the file; a command that only reads never makes one, and works without the right to write."""
+        from skillsmith.db import may_write  # noqa: PLC0415  (10 ms; not for help)
+        from skillsmith.workspace import default_path, open_workspace  # noqa: PLC0415  (as above)
 
         path = self.db or default_path()
-        if create and not path.exists():
+        if path.is_file() and not may_write(path):
+            return open_workspace(path, readonly=True)
+        new = create and not path.exists()
+        workspace = open_workspace(path, create=create)
+        if new:
             self.out.note(f"new file {path}")
-        return open_workspace(path, create=create)
+        return workspace
 
     @property
     def interactive(self) -> bool:

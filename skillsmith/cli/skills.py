@@ -64,8 +64,10 @@ def list_skills(
             window=(limit or DEFAULT_LIMIT) + 1,
         )  # fmt: skip
         session.out.items(
-            map(summary_document, found), limit=limit, cursor="name", empty="no skills",
+            map(summary_document, found), limit=limit, cursor="name",
             show=lambda page: session.out.table(SKILL_COLUMNS, page),
+            empty="no skills" if tags or state or search
+            else "no skills yet: `skillsmith extract RUN --name NAME` makes one of a run",
         )  # fmt: skip
 
 

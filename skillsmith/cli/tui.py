@@ -19,6 +19,25 @@ from skillsmith.workspace import Workspace, default_path
 LEAST_SIZE = (40, 12)
 DEFAULT_PORT = 8765
 
+SubjectArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN|SKILL", show_default=False, help="A run's id, RUN:N for its event N, or a skill's name."
+    ),
+]
+ScreenOption = Annotated[
+    str | None,
+    typer.Option("--screen", metavar="NAME", help="The screen to open: runs, timeline, skills, …"),
+]
+ThemeOption = Annotated[str, typer.Option("--theme", metavar="T", help="dark, light or contrast.")]
+ScreenshotOption = Annotated[
+    Path | None,
+    typer.Option("--screenshot", metavar="PATH", show_default=False, help="Save a picture (SVG) and end."),
+]
+SizeOption = Annotated[str, typer.Option("--size", metavar="CxR", help="Columns and rows of the picture.")]
+WebOption = Annotated[bool, typer.Option("--web", help="Show it in a web browser, on this machine only.")]
+PortOption = Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="For --web.")]
+
 
 @command(
     "skillsmith tui",
@@ -30,34 +49,13 @@ DEFAULT_PORT = 8765
 def tui(
     session: Session,
     *,
-    subject: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN|SKILL",
-            show_default=False,
-            help="A run's id, RUN:N for its event N, or a skill's name.",
-        ),
-    ] = None,
-    screen: Annotated[
-        str | None,
-        typer.Option("--screen", metavar="NAME", help="The screen to open: runs, timeline, skills, …"),
-    ] = None,
-    theme: Annotated[str, typer.Option("--theme", metavar="T", help="dark, light or contrast.")] = "dark",
-    screenshot: Annotated[
-        Path | None,
-        typer.Option(
-            "--screenshot", metavar="PATH", show_default=False, help="Save a picture (SVG) and end."
-        ),
-    ] = None,
-    size: Annotated[
-        str, typer.Option("--size", metavar="CxR", help="Columns and rows of the picture.")
-    ] = "160x50",
-    web: Annotated[
-        bool, typer.Option("--web", help="Show it in a web browser, on this machine only.")
-    ] = False,
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=1, max=65535, help="For --web.")
-    ] = DEFAULT_PORT,
+    subject: SubjectArgument = None,
+    screen: ScreenOption = None,
+    theme: ThemeOption = "dark",
+    screenshot: ScreenshotOption = None,
+    size: SizeOption = "160x50",
+    web: WebOption = False,
+    port: PortOption = DEFAULT_PORT,
 ) -> None:
     """See what the agents did and what was learned, on the whole terminal.
 

@@ -115,13 +115,7 @@ class SkillComposer:
         """
         conditions = (when,) if isinstance(when, str) else tuple(when or ())
         plan = self.plan(skills, pattern=pattern, name=name, when=conditions, wires=wires, inputs=inputs)
-        if plan.problems:
-            raise _not_composed(plan)
-        skill = replace(composed_skill(plan, description=description, tags=tags), is_public=public)
-        unsound = validate_skill(skill)
-        if unsound:
-            raise _not_composed(replace(plan, problems=tuple(unsound)))
-        build_graph(skill, self._skills)  # refuses what would be too large or too deep
+        skill = replace(self._sound(plan, description=description, tags=tags), is_public=public)
         duplicates = self._admit(skill, force=force, allow_secrets=allow_secrets)
         proven = self._proven(skill, plan, replay=replay)
         problems = tuple(failure for proof in proven.proofs for failure in proof.failures)
@@ -130,6 +124,21 @@ class SkillComposer:
         return Composition(
             skill=self._skills.add(proven), wiring=plan.wires, problems=problems, duplicates=duplicates
         )
+
+    def _sound(self, plan: Plan, *, description: str, tags: Sequence[str]) -> Skill:
+        """Return the skill of a plan.
+
+        Raises:
+            UsageError: The plan has problems, or the skill would.
+        """
+        if plan.problems:
+            raise _not_composed(plan)
+        skill = composed_skill(plan, description=description, tags=tags)
+        unsound = validate_skill(skill)
+        if unsound:
+            raise _not_composed(replace(plan, problems=tuple(unsound)))
+        build_graph(skill, self._skills)  # refuses what would be too large or too deep
+        return skill
 
     def plan(
         self,

@@ -15,11 +15,11 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from mcp.server.stdio import stdio_server
 
-from skillsmith.library.tools.sources import open_tools
 from skillsmith.mcp_server.lanes import Lanes
 from skillsmith.mcp_server.server import build_server
 from skillsmith.mcp_server.settings import Settings
 from skillsmith.models import ToolSource
+from skillsmith.teams.means import opened
 
 _STDOUT, _STDERR = 1, 2
 
@@ -35,10 +35,8 @@ def run(settings: Settings) -> None:
         BrokenPipeError: The client no longer listens.
     """
     with ExitStack() as stack:
-        tools: ToolSource | None = None
-        if settings.tools:
-            with _nothing_on_stdout():
-                tools = stack.enter_context(open_tools(*settings.tools))
+        with _nothing_on_stdout():
+            tools = stack.enter_context(opened(settings.tools))
         try:
             asyncio.run(_serve(settings, tools))
         except* BrokenPipeError:

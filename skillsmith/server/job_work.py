@@ -14,6 +14,7 @@ from skillsmith.models import AgentRunner, Json, ToolSource
 from skillsmith.presentation.run_result import skill_document
 from skillsmith.presentation.skills import composition_document, report_document
 from skillsmith.server.fences import refuse_outside
+from skillsmith.teams.means import opened
 from skillsmith.workspace import Workspace
 
 
@@ -39,11 +40,7 @@ class Task:
 
     def tools(self) -> ToolSource | None:
         """Open the tools that the server was started with."""
-        if not self.request["tools"]:
-            return None
-        from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio: 70 ms)
-
-        return self.stack.enter_context(open_tools(*self.request["tools"]))
+        return self.stack.enter_context(opened(self.request["tools"]))
 
     def agents(self) -> AgentRunner | None:
         """Return what asks the model that the server was started with."""

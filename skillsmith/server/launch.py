@@ -12,7 +12,7 @@ import uvicorn
 from skillsmith.errors import UsageError
 from skillsmith.server.app import create_app
 from skillsmith.server.job_store import JobStore
-from skillsmith.server.protocol import LiveProtocol
+from skillsmith.server.protocol import GuardedProtocol, LiveProtocol
 from skillsmith.server.settings import ServerSettings
 
 GRACE_SECONDS: Final = 5
@@ -63,6 +63,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(settings, store=self._store),
+                http=GuardedProtocol,
                 ws=LiveProtocol,
                 ws_per_message_deflate=False,
                 ws_max_size=MAX_MESSAGE_BYTES,

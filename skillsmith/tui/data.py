@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from skillsmith.db import Database
+from skillsmith.db import Database, may_write
 from skillsmith.errors import SkillsmithError
 from skillsmith.tui.messages import Crashed, Failed, FileChanged
 from skillsmith.workspace import Workspace, open_workspace
@@ -176,7 +176,7 @@ class Data:
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:
-            readonly = LANES[name]
+            readonly = LANES[name] or not may_write(self.path)
             self._lanes[name] = Lane(
                 name,
                 lambda: open_workspace(self.path, readonly=readonly, create=False),

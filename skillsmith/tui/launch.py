@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from skillsmith.db import Database
+from skillsmith.db import Database, may_write
 from skillsmith.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check(path: Path) -> None:
             f"there is no database at {path}",
             hint="`skillsmith demo --keep` or `skillsmith ingest PATH` makes one; --db names another",
         )
-    Database(path, patience=PATIENCE_SECONDS).close()
+    Database(path, readonly=not may_write(path), patience=PATIENCE_SECONDS).close()
 
 
 def browse(path: Path, *, pane: str, screen: tuple[str, *tuple[Any, ...]] | None, theme: str) -> None:

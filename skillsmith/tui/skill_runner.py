@@ -6,16 +6,16 @@ Everything here runs on a worker thread; what it tells and asks goes through cal
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillsmith.errors import UsageError
 from skillsmith.library.execution.outcome import ExecutionInterruptedError, ExecutionResult
-from skillsmith.models import AgentRunner, Json, Skill, ToolSource
+from skillsmith.models import AgentRunner, Json, Skill
 from skillsmith.presentation.plan_effects import agents_that_write, writing_calls, writing_tools
+from skillsmith.teams.means import opened
 from skillsmith.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def preview(workspace: Workspace, order: Order) -> Preview:
     Raises:
         SkillsmithError: The tools cannot be opened, or an input does not fit.
     """
-    with _opened(order.tools) as source:
+    with opened(_sources(order.tools)) as source:
         executor = workspace.executor(tools=source, work_dir=_folder(order), agents=_agents(workspace, order))
         plan = executor.plan(order.skill, order.context, allow_adaptation=order.adapt)
         calls = writing_calls(plan)
@@ -108,7 +108,7 @@ def perform(workspace: Workspace, order: Order, callbacks: ExecutionCallbacks) -
     Raises:
         SkillsmithError: It cannot begin; then nothing was run.
     """
-    with _opened(order.tools) as source:
+    with opened(_sources(order.tools)) as source:
         executor = workspace.executor(tools=source, work_dir=_folder(order), agents=_agents(workspace, order))
         try:
             return executor.execute_skill(
@@ -145,16 +145,8 @@ def _agents(workspace: Workspace, order: Order) -> AgentRunner | None:
     return Model(workspace, name=None, max_cost=order.max_cost, max_turns=None).agents
 
 
-@contextmanager
-def _opened(tools: str) -> Iterator[ToolSource | None]:
+def _sources(tools: str) -> list[str]:
     try:
-        sources = shlex.split(tools)
+        return shlex.split(tools)
     except ValueError as error:
         raise UsageError(f"the tools cannot be read: {error}", hint="close the quotes") from error
-    if not sources:
-        yield None
-        return
-    from skillsmith.library.tools.sources import open_tools  # noqa: PLC0415  (asyncio; only with tools)
-
-    with open_tools(*sources) as source:
-        yield source

@@ -195,8 +195,9 @@ def _raw_listener(server: Server, path: str) -> socket.socket:
         f"Authorization: Bearer {TOKEN}", "", "",
     ]  # fmt: skip
     raw.sendall("\r\n".join(lines).encode())
-    raw.settimeout(0.2)
+    raw.settimeout(20)
     assert raw.recv(12) == b"HTTP/1.1 101"
+    raw.settimeout(0.2)
     return raw
 
 

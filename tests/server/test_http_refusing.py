@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ from serving import AUTHORIZATION, TOKEN, client_of, finished, serving
 from skillsmith.errors import UsageError
 from skillsmith.models import SkillState
 from skillsmith.server.launch import Server
+from skillsmith.server.protocol import GuardedProtocol
 from skillsmith.server.settings import checked_token
 from skillsmith.workspace import open_workspace
 
@@ -93,6 +95,37 @@ def test_a_body_that_never_comes_is_not_waited_for(cli: Cli) -> None:
         raw.sendall(_request("POST /api/skills/match", "Content-Length: 10") + b"{")
         assert client.get("/api/status").status_code == 200
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /api/st", b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nX: "]
+)
+def test_a_head_that_never_ends_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """A request whose line and headers trickle in is answered 408 and dropped, also after an answered one."""
+    monkeypatch.setattr(GuardedProtocol, "head_seconds", 0.3)
+    for earlier in (False, True):
+        with socket.create_connection((server.address.host, server.address.port), timeout=5) as raw:
+            if earlier:
+                raw.sendall(_request("GET /api/status"))
+                assert raw.recv(10_000).startswith(b"HTTP/1.1 200")
+            raw.sendall(begun)
+            assert raw.recv(100).startswith(b"HTTP/1.1 408")
+            assert raw.recv(100) == b""
+
+
+def test_an_endless_head_is_not_kept(server: Server) -> None:
+    """A head that grows beyond 64 KiB ends the connection, long before its time is over."""
+    with socket.create_connection((server.address.host, server.address.port), timeout=5) as raw:
+        raw.sendall(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with contextlib.suppress(ConnectionError):  # once the server has closed it
+            for _ in range(100):
+                raw.sendall(b"x" * 4096)
+        with contextlib.suppress(ConnectionError):  # what was still under way may reset it
+            assert raw.recv(100).startswith(b"HTTP/1.1 4")
+        with contextlib.suppress(ConnectionError):
+            assert raw.recv(100) == b""
 
 
 def _request(line: str, *headers: str) -> bytes:

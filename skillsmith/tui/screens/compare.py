@@ -105,7 +105,7 @@ class CompareScreen(Page):
 
     DEFAULT_CSS = """
     CompareScreen > #compared { height: 3; padding: 0 1; background: $surface; }
-    CompareScreen > #compared > Static { width: 1fr; }
+    CompareScreen > #compared > Static { width: 1fr; padding-right: 2; }
     CompareScreen > #pair { height: 6; padding: 0 1; border-top: solid $panel; background: $surface; }
     CompareScreen > #pair > Static { width: 1fr; padding-right: 1; }
     """
@@ -184,20 +184,20 @@ class CompareScreen(Page):
 
     def _head(self, run: Run) -> Text:
         sign, colour = outcome_mark(run.outcome)
-        text = Text(shorten(run.task or run.id, 120) + "\n", style="bold")
-        text.append(f"{sign} {run.outcome}  ", style=self.smith.style(colour))
+        text = Text().append(f"{sign} {run.outcome}  ", style=self.smith.style(colour))
         facts = (
             plural(run.events, "event"), duration(run.duration_seconds),
             f"{number(run.tokens)} tokens" if run.tokens else "", money(run.cost_usd),
         )  # fmt: skip
-        return text.append(" · ".join(fact for fact in facts if fact), style=self.smith.style("muted"))
+        text.append(" · ".join(fact for fact in facts if fact) + "\n", style=self.smith.style("muted"))
+        return text.append(shorten(run.task or run.id, 120), style="bold")
 
     @on(RowList.Moved, "#pairs")
     def _moved(self, event: RowList.Moved) -> None:
         pair = event.row
         for side in ("left", "right"):
             line = getattr(pair, side) if pair is not None else None
-            text = Text(clean(f"{line.seq}  {line.error or line.text}") if line else "")
+            text = Text(clean(f"{line.seq}  {line.error or line.text or line.name or ''}") if line else "")
             self.query_one(f"#pair-{side}", Static).update(text)
 
     def action_difference(self, by: int) -> None:

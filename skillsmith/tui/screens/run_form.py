@@ -17,9 +17,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
-from textual.widgets import Button, RichLog, Static, TabbedContent, TabPane, Tabs
+from textual.widgets import Button, Static, TabbedContent, TabPane, Tabs
 
-from skillsmith.library.execution.loops import loop_key
 from skillsmith.library.execution.outcome import ExecutionResult
 from skillsmith.models import Json, Skill
 from skillsmith.output import clean
@@ -27,19 +26,15 @@ from skillsmith.tui.base import Page
 from skillsmith.tui.messages import Failed
 from skillsmith.tui.screens.skill_dialogs import ConfirmDialog
 from skillsmith.tui.skill_runner import Order, Preview, Stopped, perform, preview, resumable
-from skillsmith.tui.text import clock, joined, short_id
-from skillsmith.tui.widgets.dag import DagView
-from skillsmith.tui.widgets.dag_model import STATUS_MARKS, SkillGraph, graph_of
+from skillsmith.tui.text import joined, short_id
+from skillsmith.tui.widgets.dag_model import SkillGraph, graph_of
 from skillsmith.tui.widgets.run_fields import RunFields
 from skillsmith.tui.widgets.run_pages import calls_page, plan_page, result_page
+from skillsmith.tui.widgets.run_progress import RunProgress
 from skillsmith.tui.widgets.skill_pages import Pen
 
 ANSWER_SECONDS: Final = 0.1
 """How long a thread that waits for a person's answer does not look whether it is to stop."""
-
-STATUS_STYLES: Final[Mapping[str, str]] = {
-    "running": "warning", "done": "success", "failed": "error", "skipped": "muted", "mending": "warning",
-}  # fmt: skip
 
 
 class RunFormScreen(Page):
@@ -62,15 +57,13 @@ class RunFormScreen(Page):
         & .run--buttons { height: 1; align-horizontal: right; background: $surface; }
         & .run--state { width: 1fr; height: 1; padding: 0 1; }
         & Button { margin: 0 1 0 0; }
-        & #progress { height: 3fr; }
-        & RichLog { height: 2fr; border-top: solid $panel; padding: 0 1; background: $background; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
-        Binding("f4", "preview", "Preview"),
+        Binding("f4", "preview", "Preview", key_display="F4"),
         Binding("f5,ctrl+r", "run", "Run", key_display="F5"),
-        Binding("f6", "timeline", "Timeline"),
+        Binding("f6", "timeline", "Timeline", key_display="F6"),
         Binding("f8,ctrl+x", "stop", "Stop", key_display="F8"),
     ]
 
@@ -145,8 +138,7 @@ class RunFormScreen(Page):
             with TabPane("Preview", id="tab-preview"), VerticalScroll():
                 yield Static("F4 shows what would run", id="plan", classes="run--page")
             with TabPane("Progress", id="tab-progress"):
-                yield DagView(id="progress")
-                yield RichLog(wrap=True, id="log")
+                yield RunProgress()
             with TabPane("Result", id="tab-result"), VerticalScroll():
                 yield Static("nothing was run yet", id="result", classes="run--page")
         with Horizontal(classes="run--buttons"):
@@ -180,7 +172,7 @@ class RunFormScreen(Page):
         fields = RunFields(skill, task=event.task, inputs=event.inputs)
         await self.query_one(".run--form", VerticalScroll).mount(fields)
         self._graph = graph_of(skill)
-        self.query_one(DagView).show(self._graph)
+        self.query_one(RunProgress).begin(self._graph)
         if self._resume is not None:
             self._resuming(event.inputs)
         else:
@@ -278,8 +270,7 @@ class RunFormScreen(Page):
             on_event=self._hear,
         )  # fmt: skip
         self._set_work(at_work=True)
-        self.query_one(DagView).show(self._graph)
-        self.query_one(RichLog).clear()
+        self.query_one(RunProgress).begin(self._graph)
         self._tab("progress")
         self._say("running …", "warning")
         self.ask(lambda workspace: perform(workspace, order, callbacks), self.Ended, lane="run")
@@ -330,13 +321,7 @@ class RunFormScreen(Page):
                 self._node(data["node"], data["status"], data["error"] or "")
 
     def _node(self, key: str, status: str, words: str) -> None:
-        """Mark a node; what happens inside a sub-skill or a loop counts as its node at work."""
-        top = loop_key(key.partition("/")[0])
-        self.query_one(DagView).mark(top, status if top == key or status == "failed" else "running")
-        line = Text(f"{clock(self.smith.now())} ", style=self.smith.style("muted"))
-        mark = f"{STATUS_MARKS[status]} {key} {status}"
-        line.append(mark, style=self.smith.style(STATUS_STYLES[status]))
-        self.query_one(RichLog).write(line.append(f"  {clean(words)}" if words else ""))
+        self.query_one(RunProgress).mark(key, status, words, pen=self.pen, at=self.smith.now())
 
     @on(Ended)
     def _ended(self, event: Ended) -> None:

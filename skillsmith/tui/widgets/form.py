@@ -201,9 +201,9 @@ class InputForm(Vertical):
 def heading_of(variable: Variable) -> str:
     """Write an input's name, type and description in one line."""
     kind = f"one of {joined(variable.enum)}" if variable.enum else variable.type
-    star = " *" if variable.required else ""
+    needed = ", required" if variable.required else ""
     text = f" · {shorten(variable.description, 200)}" if variable.description else ""
-    return clean(f"{variable.name}{star}  {shorten(kind, HINT_CHARS)}{text}")
+    return clean(f"{variable.name}  {shorten(kind, HINT_CHARS)}{needed}{text}")
 
 
 def hint_of(variable: Variable) -> str:

@@ -149,7 +149,7 @@ def _inputs(variables: Sequence[Variable], pen: Pen) -> RenderableType:
     table.add_column("example or default", overflow="fold")
     table.add_column("what it is", overflow="fold")
     for one in variables:
-        kind = f"{one.type} *" if one.required else one.type
+        kind = f"{one.type}, required" if one.required else one.type
         default = f"one of {joined(one.enum)}" if one.enum else _value(one.default)
         table.add_row(one.name, kind, shorten(clean(default), 120), clean(one.description))
     return table
