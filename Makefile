@@ -4,10 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export PYTHONUTF8 := 1
+# Compiled once and kept, whatever the environment says: the tests start hundreds of interpreters.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Two workers, each with its own half of the files, so that what a file shares is made once; who ends first helps.
+PYTEST := -m pytest -n 2 --dist worksteal
+# Their folders in memory where there is enough of it: they write thousands of small databases.
+MEMORY := $(shell test -w /dev/shm && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 2000000 {print "/dev/shm"}')
 
 # Environments for test-matrix: both generations of AG2, one of them, none.
 MATRIX ?= both classic ag2 neither
-MATRIX_TESTS := -n 2 tests/capture tests/test_import_hygiene.py tests/test_cli_basics.py
+MATRIX_TESTS := tests/capture tests/test_import_hygiene.py tests/test_cli_basics.py
 matrix_extras_classic := test
 matrix_extras_ag2 := test,openai
 matrix_extras_neither := test
@@ -33,17 +40,19 @@ model: install   ## Install the embedding model into the user's cache (once for 
 demo: model      ## The whole life of a skill, live
 	@$(BIN)/skillsmith demo
 
+test test-matrix-%: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
+
 test: model      ## Run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python $(PYTEST)
 
 test-matrix: install   ## Run the tests of capture with both generations of AG2, with one, with none
 	@for name in $(MATRIX); do $(MAKE) --no-print-directory test-matrix-$$name || exit 1; done
 
 test-matrix-both: install
-	$(BIN)/python -m pytest $(MATRIX_TESTS)
+	$(BIN)/python $(PYTEST) $(MATRIX_TESTS)
 
 test-matrix-%: .matrix/%/.installed
-	.matrix/$*/bin/python -m pytest $(MATRIX_TESTS)
+	.matrix/$*/bin/python $(PYTEST) $(MATRIX_TESTS)
 
 .PRECIOUS: .matrix/%/.installed
 

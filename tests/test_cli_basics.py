@@ -1,4 +1,4 @@
-"""Tests of what every command shares: options, help, errors and exit codes, through real processes."""
+"""Tests of what every command shares: options, help, errors and exit codes, also of real processes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
 
 def test_version_is_printed(cli: Cli) -> None:
     """``--version`` prints name and version and nothing else."""
-    result = cli("--version")
+    result = cli.process("--version")
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.split()[0] == "skillsmith"
 
 
 def test_help_lists_every_command(cli: Cli) -> None:
     """``--help`` lists every command with a whole sentence, not cut off."""
-    result = cli("--help")
+    result = cli.process("--help")
     assert result.code == 0
     lines = result.stdout.splitlines()
     for name, entry in COMMANDS.items():
@@ -42,7 +42,7 @@ def test_help_lists_every_command(cli: Cli) -> None:
 
 def test_nothing_asked_for_shows_help(cli: Cli) -> None:
     """Without a command the help goes to stderr, stdout stays empty and the exit code is 2."""
-    result = cli()
+    result = cli.process()
     assert (result.code, result.stdout) == (2, "")
     assert "Usage: skillsmith" in result.stderr
 
@@ -141,7 +141,7 @@ def test_unknown_names(cli: Cli, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("words", "code"), [(USAGE[0], 2), (NOT_FOUND[0], 3)], ids=["usage", "not found"])
 def test_errors_of_a_process(cli: Cli, words: tuple[str, ...], code: int) -> None:
     """A real process ends with the same exit code and the same one line."""
-    result, inside = cli(*words), cli.inside(*words)
+    result, inside = cli.process(*words), cli.inside(*words)
     assert (result.code, result.stdout, result.stderr) == (code, "", inside.stderr)
 
 
@@ -173,7 +173,7 @@ def test_every_command_works_as_a_process(tmp_path: Path) -> None:
     own_files = {"demo", "hub", "mcp", "model install", "run-many", "serve", "tui", "watch"}
     assert {name for name in missing if name.split()[0] not in own_files} == {"model install"}
     for words in commands:
-        result = line(*words, "--json", SKILLSMITH_MODEL_DIR=str(tmp_path / "no models"))
+        result = line.process(*words, "--json", SKILLSMITH_MODEL_DIR=str(tmp_path / "no models"))
         assert (result.code, result.stderr) == (0, ""), (words, result)
         assert isinstance(result.document, dict), words
 
@@ -227,7 +227,7 @@ def test_interrupt_keeps_what_was_done(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_knows_the_commands(cli: Cli, shell: str) -> None:
     """The shell completes names of commands."""
-    result = cli(
+    result = cli.process(
         _SKILLSMITH_COMPLETE=f"complete_{shell}", COMP_WORDS="skillsmith ex", COMP_CWORD="1",
         _TYPER_COMPLETE_ARGS="skillsmith ex",
     )  # fmt: skip

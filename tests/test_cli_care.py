@@ -1,4 +1,4 @@
-"""Tests of the commands that care for file and installation, through real processes."""
+"""Tests of the commands that care for file and installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of making skills from runs on the command line, through real processes."""
+"""Tests of making skills from runs on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of finding the skill for a task, and of running what was found; through real processes."""
+"""Tests of finding the skill for a task, and of running what was found."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_process import Cli
-from histories import code, live, number, of
+from histories import live, number, of, tool
 
+from skillsmith.models import FromInput
 from skillsmith.workspace import open_workspace
 
 
@@ -21,10 +23,18 @@ def document(cli: Cli, *words: str) -> Any:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Return a command line over a file with one skill that everybody overrides."""
-    skill = of("bins", (number("bins", 10),), code("n1", "print({bins})", places=("bins",)))
+    """Return a command line over a file with one skill that everybody overrides.
+
+    Its tool is answered from the record in the recorded time, so both versions surely take equally long.
+    """
+
+    def histogram(bins: int) -> dict[str, int]:
+        time.sleep(0.05)
+        return {"bins": bins}
+
+    skill = of("bins", (number("bins", 10),), tool("n1", "histogram", bins=FromInput("bins")))
     with open_workspace(tmp_path / "x.db", _embedder=None) as workspace:
-        live(workspace, skill, tmp_path, lambda _: {"bins": 7})
+        live(workspace, skill, tmp_path, lambda _: {"bins": 7}, tools={"histogram": histogram})
     return Cli(tmp_path, tmp_path / "x.db")
 
 

@@ -1,4 +1,4 @@
-"""Tests of running skills from the command line, through real processes."""
+"""Tests of running skills from the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of ``run`` with agents and of what it asks first, through real processes and real HTTP."""
+"""Tests of ``run`` with agents and of what it asks first, with a model behind real HTTP."""
 
 from __future__ import annotations
 

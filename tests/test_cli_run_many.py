@@ -1,4 +1,4 @@
-"""Tests of ``run-many``, through real processes."""
+"""Tests of ``run-many``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the commands on runs: ingest, runs, timeline, artifacts, mark; through real processes."""
+"""Tests of the commands on runs: ingest, runs, timeline, artifacts, mark."""
 
 from __future__ import annotations
 

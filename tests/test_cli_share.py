@@ -1,4 +1,4 @@
-"""Tests of sharing skills as files: export, import, trust, verify; through real processes."""
+"""Tests of sharing skills as files: export, import, trust, verify."""
 
 from __future__ import annotations
 

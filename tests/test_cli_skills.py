@@ -1,4 +1,4 @@
-"""Tests of the commands on the library: list, show, delete, executions, stats; through real processes."""
+"""Tests of the commands on the library: list, show, delete, executions, stats."""
 
 from __future__ import annotations
 

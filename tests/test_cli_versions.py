@@ -1,4 +1,4 @@
-"""Tests of ``versions``, ``diff`` and ``rollback`` through real processes."""
+"""Tests of ``versions``, ``diff`` and ``rollback``."""
 
 from __future__ import annotations
 

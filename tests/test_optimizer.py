@@ -12,6 +12,7 @@ from histories import code, live, number, of, tool
 from scripted_agents import Scripted, reply
 
 from skillsmith.errors import NotFoundError, RefusedError, UsageError
+from skillsmith.library.execution import tries
 from skillsmith.library.optimizer import SkillOptimizer, choose
 from skillsmith.library.proposing.proposals import Proposal
 from skillsmith.models import Constant, FileUse, FromInput, FromNode, Node, Skill, Slot, Template, Variable
@@ -20,6 +21,9 @@ from skillsmith.workspace import Workspace, open_workspace
 SEED = (number("seed", 1, required=True),)
 TABLE = Variable(name="table", type="path", default="table.csv", required=True)
 PAUSE = "import time\ntime.sleep(0.25)\n"
+SHORT_PAUSE = "import time\ntime.sleep(0.1)\n"
+FEW = 5
+"""Executions of a test that really waits; the fewest that the gate compares."""
 
 
 @pytest.fixture
@@ -97,8 +101,8 @@ def test_independent_steps_in_a_row_are_run_together_once_it_is_shown_to_be_fast
         return code(key, text, *after, places=("seed",))
 
     skill = of("row", SEED, step("n1"), step("n2", "n1"), step("n3", "n2"))
-    live(workspace, skill, tmp_path, lambda n: {"seed": n})
-    made = workspace.optimizer.optimize("row", apply=True)
+    live(workspace, skill, tmp_path, lambda n: {"seed": n}, count=FEW)
+    made = workspace.optimizer.optimize("row", apply=True, min_executions=FEW)
     assert kinds(made.proposals) == ["run_together n2, n3"]
     assert made.version == 2, made.verdict
     assert made.verdict is not None
@@ -109,26 +113,27 @@ def test_independent_steps_in_a_row_are_run_together_once_it_is_shown_to_be_fast
 @pytest.mark.parametrize(
     "second",
     [
-        code("n2", PAUSE + "print(open('handed.txt').read())", "n1"),
-        code("n2", PAUSE + "import os\nprint(sorted(os.listdir('.')))", "n1"),
-        code("n2", PAUSE + "import sqlite3\nsqlite3.connect('x.db').close()", "n1"),
+        code("n2", SHORT_PAUSE + "print(open('handed.txt').read())", "n1"),
+        code("n2", SHORT_PAUSE + "import os\nprint(sorted(os.listdir('.')))", "n1"),
+        code("n2", SHORT_PAUSE + "import sqlite3\nsqlite3.connect('x.db').close()", "n1"),
         tool("n2", "send", "n1", effect="write", text=FromInput("seed")),
     ],
     ids=["reads the file", "looks at the folder", "reaches out", "changes something"],
 )  # fmt: skip
 def test_an_order_that_may_matter_stays(workspace: Workspace, tmp_path: Path, second: Node) -> None:
     """What the first wrote, the whole folder, the network, the world: each keeps its place."""
-    first = code("n1", PAUSE + "open('handed.txt', 'w').write('1')")
+    first = code("n1", SHORT_PAUSE + "open('handed.txt', 'w').write('1')")
     tools = {"send": lambda text: {"sent": text}}
-    live(workspace, of("row", SEED, first, second), tmp_path, lambda n: {"seed": n}, tools=tools)
-    assert workspace.optimizer.proposals("row") == ()
+    skill = of("row", SEED, first, second)
+    live(workspace, skill, tmp_path, lambda n: {"seed": n}, count=FEW, tools=tools)
+    assert workspace.optimizer.proposals("row", min_executions=FEW) == ()
 
 
 def test_a_pure_step_done_twice_is_done_once(workspace: Workspace, tmp_path: Path) -> None:
     """Its readers read the earlier result; an effect between the two forbids it."""
 
     def look(key: str) -> dict[str, Any]:
-        time.sleep(0.1)
+        time.sleep(0.05)
         return {"key": key, "owner": key.upper()}
 
     key = (Variable(name="key", type="id", default="a", required=True),)
@@ -166,13 +171,13 @@ def test_a_step_that_never_gave_anything_is_dropped_if_that_saves_something(
         code("n3", "print('never')", "n1", condition="seed > 1000"),
     )
     skill = of("idle", SEED, *nodes, output_bindings={"result": FromNode("n1")})
-    live(workspace, skill, tmp_path, lambda n: {"seed": n})
-    made = workspace.optimizer.optimize("idle", apply=True)
+    live(workspace, skill, tmp_path, lambda n: {"seed": n}, count=FEW)
+    made = workspace.optimizer.optimize("idle", apply=True, min_executions=FEW)
     assert sorted(kinds(made.proposals)) == ["drop_node n2", "drop_node n3"]
     assert kinds(made.applied) == ["drop_node n2"]
     assert [node.id for node in workspace.skills.get("idle").nodes] == ["n1", "n3"]
     workspace.versions.rollback_to_version("idle", 1)
-    analysis = workspace.optimizer.analyze_skill("idle")
+    analysis = workspace.optimizer.analyze_skill("idle", min_executions=FEW)
     assert analysis.proposals == ()
     assert {one.status for one in analysis.withheld} == {"applied", "rejected"}
 
@@ -186,7 +191,7 @@ def test_a_failure_that_the_input_announces_is_caught_before_anything_runs(
     skill = of(
         "late",
         (TABLE,),
-        code("n1", PAUSE + "print(1)"),
+        code("n1", SHORT_PAUSE + "print(1)"),
         code("n2", load, "n1", places=("table",), reads=reads),
     )
     live(
@@ -201,9 +206,10 @@ def test_a_failure_that_the_input_announces_is_caught_before_anything_runs(
 
 
 def test_a_passing_failure_of_a_read_gets_another_try_only_where_that_can_be_shown(
-    workspace: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record alone cannot say what a second try gives; real tools can."""
+    monkeypatch.setattr(tries, "MAX_BACKOFF_SECONDS", 0.01)
     calls = {"made": 0}
 
     def get_rate(seed: int) -> int:

@@ -7,49 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input
+from pictures import Stops, changed
+from syrupy.assertion import SnapshotAssertion
 
 from skillsmith.tui.app import SkillsmithApp
-from skillsmith.tui.launch import settle
 
 TEAM = "01990000-0000-7000-8000-000000000005"
 SHOP = "01990000-0000-7000-8000-00000000000"
-SCREENS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "runs": ({}, ["down"]),
-    "search": ({}, ["slash", *"cancel outcome:fail"]),
-    "timeline": ({"screen": ("timeline", TEAM, 7)}, []),
-    "diff": ({"screen": ("timeline", TEAM, 19)}, []),
-    "context": ({"screen": ("timeline", TEAM, 23)}, []),
-    "tool": ({"screen": ("timeline", f"{SHOP}4", 6)}, []),
-    "folded": ({"screen": ("timeline", TEAM)}, ["z"]),
-    "compare": ({"screen": ("compare", f"{SHOP}3", f"{SHOP}4")}, ["n"]),
-    "mark": ({}, ["down", "m"]),
-    "extract": ({}, ["end", "x"]),
-    "help": ({"screen": ("timeline", TEAM)}, ["question_mark"]),
+SESSIONS: dict[str, tuple[dict[str, Any], Stops]] = {
+    "runs": ({}, {"runs": ("down",), "mark": ("m",)}),
+    "search": ({}, {"search": ("slash", tuple("cancel outcome:fail"))}),
+    "timeline": ({"screen": ("timeline", TEAM, 7)}, {"timeline": ()}),
+    "diff": ({"screen": ("timeline", TEAM, 19)}, {"diff": ()}),
+    "context": ({"screen": ("timeline", TEAM, 23)}, {"context": ()}),
+    "tool": ({"screen": ("timeline", f"{SHOP}4", 6)}, {"tool": ()}),
+    "folded": ({"screen": ("timeline", TEAM)}, {"folded": ("z",)}),
+    "compare": ({"screen": ("compare", f"{SHOP}3", f"{SHOP}4")}, {"compare": ("n",)}),
+    "extract": ({}, {"extract": ("end", "x")}),
+    "help": ({"screen": ("timeline", TEAM)}, {"help": ("question_mark",)}),
 }
 
 
 @pytest.mark.parametrize("theme", ["light", "contrast"])
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
-@pytest.mark.parametrize("name", SCREENS)
-def test_a_screen_looks_as_it_was_judged(
-    name: str,
+@pytest.mark.parametrize("session", SESSIONS)
+def test_screens_look_as_they_were_judged(
+    session: str,
     size: tuple[int, int],
     theme: str,
     demo_db: Path,
     app_for: Callable[..., SkillsmithApp],
-    snap_compare: Callable[..., bool],
+    snapshot: SnapshotAssertion,
 ) -> None:
-    """Nothing of it changes unnoticed."""
-    options, keys = SCREENS[name]
-
-    async def prepare(pilot: Pilot[None]) -> None:
-        await settle(pilot)
-        await pilot.press(*keys)
-        await pilot.pause(0.2)
-        for field in pilot.app.screen.query(Input):
-            field.cursor_blink = False
-        await settle(pilot)
-
-    assert snap_compare(app_for(demo_db, theme=theme, **options), terminal_size=size, run_before=prepare)
+    """Nothing of them changes unnoticed."""
+    options, stops = SESSIONS[session]
+    assert changed(app_for(demo_db, theme=theme, **options), stops, size=size, kept=snapshot) == []

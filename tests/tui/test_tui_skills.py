@@ -228,6 +228,28 @@ def test_a_skill_is_run_after_a_yes_and_its_result_shown(skills_db: Path, app_fo
         assert last.inputs["order_id"] == "ORD-7002"
 
 
+def test_after_a_no_nothing_is_run_and_the_field_is_left_where_it_was(
+    skills_db: Path, app_for: AppFor
+) -> None:
+    """Whoever refuses goes on typing in the same field."""
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = pilot.app.screen
+        screen.query_one("#tools", Input).value = TOOLS
+        field = screen.query_one(RunFields).query("InputField").first().query_one(Input)
+        field.value = "ORD-7002"
+        field.focus()
+        await press(pilot, "f5")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
+        await press(pilot, "n")
+        assert pilot.app.screen.focused is field
+        assert screen.query_one(TabbedContent).active == "tab-inputs"
+
+    drive(app_for(skills_db, screen=("run_form", "cancel_order")), story)
+    with open_workspace(skills_db, _embedder=None) as workspace:
+        assert "ORD-7002" not in [one.inputs.get("order_id") for one in workspace.ledger.list("cancel_order")]
+
+
 def test_a_missing_input_is_asked_for(skills_db: Path, app_for: AppFor) -> None:
     """Nothing runs while a required input has no value; its field says so and has the focus."""
 
@@ -249,12 +271,12 @@ def test_a_stopped_execution_can_be_gone_on_with(skills_db: Path, app_for: AppFo
         screen.query_one("#tools", Input).value = TOOLS
         fields = list(screen.query_one(RunFields).query("InputField"))
         fields[0].query_one(Input).value = "2026-W31"
-        await press(pilot, "f5")
+        await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         screen.action_stop()
         await until(pilot, lambda: str(screen.query_one("#run", Button).label) == "Go on")
         assert pilot.app.screen is screen
-        await press(pilot, "f5")
+        await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await press(pilot, "y")
         await until(pilot, lambda: screen.query_one(TabbedContent).active == "tab-result")

@@ -8,28 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import Stops, changed
 from skills_world import write_skills
+from syrupy.assertion import SnapshotAssertion
 
 from skillsmith.tui.app import SkillsmithApp
-from skillsmith.tui.launch import settle
 from skillsmith.tui.widgets.run_fields import RunFields
 
 NEXT = "right_square_bracket"
-SCREENS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "list": ({"pane": "skills"}, []),
-    "overview": ({"screen": ("skill", "plot_spectrum")}, []),
-    "graph": ({"screen": ("skill", "plot_spectrum")}, [NEXT, "down", "down", "down"]),
-    "why": ({"screen": ("skill", "cancel_order")}, [NEXT] * 2),
-    "proof": ({"screen": ("skill", "plot_spectrum@1")}, [NEXT] * 3),
-    "ledger": ({"screen": ("skill", "plot_spectrum")}, [NEXT] * 4),
-    "uses": ({"screen": ("skill", "plot_spectrum")}, [NEXT] * 5),
-    "adapted": ({"screen": ("skill", "plot_spectrum")}, [*[NEXT] * 6, "down"]),
-    "versions": ({"screen": ("skill", "plot_spectrum")}, [NEXT] * 7),
-    "lineage": ({"screen": ("skill", "plot_spectrum")}, [NEXT] * 8),
-    "trust": ({"screen": ("skill", "shared_plot")}, ["t"]),
-    "form": ({"screen": ("run_form", "plot_spectrum")}, []),
-    "analytics": ({"pane": "analytics"}, ["down"]),
-}
+PLOT = {"screen": ("skill", "plot_spectrum")}
+SESSIONS: dict[str, tuple[dict[str, Any], Stops]] = {
+    "list": ({"pane": "skills"}, {"list": ()}),
+    "tabs": (PLOT, {
+        "overview": (), "graph": (NEXT, "down", "down", "down"), "ledger": [NEXT] * 3, "uses": (NEXT,),
+        "adapted": (NEXT, "down"), "versions": (NEXT,), "lineage": (NEXT,),
+    }),
+    "why": ({"screen": ("skill", "cancel_order")}, {"why": [NEXT] * 2}),
+    "proof": ({"screen": ("skill", "plot_spectrum@1")}, {"proof": [NEXT] * 3}),
+    "trust": ({"screen": ("skill", "shared_plot")}, {"trust": ("t",)}),
+    "form": ({"screen": ("run_form", "plot_spectrum")}, {"form": ()}),
+    "analytics": ({"pane": "analytics"}, {"analytics": ("down",)}),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -43,27 +42,18 @@ def skills_file(story_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
-@pytest.mark.parametrize("name", SCREENS)
-def test_a_screen_looks_as_it_was_judged(
-    name: str,
+@pytest.mark.parametrize("session", SESSIONS)
+def test_screens_look_as_they_were_judged(
+    session: str,
     size: tuple[int, int],
     theme: str,
     skills_file: Path,
     tmp_path: Path,
     app_for: Callable[..., SkillsmithApp],
-    snap_compare: Callable[..., bool],
+    snapshot: SnapshotAssertion,
 ) -> None:
-    """Nothing of it changes unnoticed."""
-    options, keys = SCREENS[name]
+    """Nothing of them changes unnoticed."""
+    options, stops = SESSIONS[session]
     RunFields.last_tools = ""
-    path = Path(shutil.copy(skills_file, tmp_path / "demo.db"))
-
-    async def before(pilot: Any) -> None:
-        await settle(pilot)
-        for key in keys:
-            await pilot.press(key)
-            await settle(pilot)
-        for field in pilot.app.screen.query("Input"):
-            field.cursor_blink = False
-
-    assert snap_compare(app_for(path, theme=theme, **options), terminal_size=size, run_before=before)
+    app = app_for(Path(shutil.copy(skills_file, tmp_path / "demo.db")), theme=theme, **options)
+    assert changed(app, stops, size=size, kept=snapshot) == []

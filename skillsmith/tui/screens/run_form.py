@@ -249,11 +249,15 @@ class RunFormScreen(Page):
             self._start(found.order)
 
     def _confirm(self, found: Preview) -> None:
+        field = self.focused
+        self.set_focus(self.query_one(Tabs))  # a field would get it back late, and bring its tab with it
+
         def answered(yes: bool | None) -> None:  # noqa: FBT001  (Textual calls it so)
             if yes:
                 self._start(found.order)
             else:
                 self._say("not run")
+                self.set_focus(field)
 
         question = f"May it call {joined(found.changing)}? These can change things."
         dialog = ConfirmDialog(question, details=calls_page(found), action="Run it")
