@@ -26,6 +26,36 @@ def test_a_common_sequence_is_common_in_order_and_longest(one: list[str], other:
     assert len(pairs) == longest
 
 
+@settings(max_examples=60)
+@given(WORDS, WORDS)
+def test_of_equally_long_sequences_it_is_always_the_same_one(one: list[str], other: list[str]) -> None:
+    """Equal things ahead are paired; else the first sequence moves on unless that would cost length."""
+
+    def length(at: int, to: int) -> int:
+        return len(common_sequence(one[at:], other[to:]))
+
+    pairs: list[tuple[int, int]] = []
+    at = to = 0
+    while at < len(one) and to < len(other):
+        if one[at] == other[to]:
+            pairs.append((at, to))
+            at, to = at + 1, to + 1
+        elif length(at + 1, to) >= length(at, to + 1):
+            at += 1
+        else:
+            to += 1
+    assert common_sequence(one, other) == pairs
+
+
+def test_long_runs_line_up_without_a_table_of_all_pairs() -> None:
+    """Two runs of thousands of steps, a few of them different, are lined up around the differences."""
+    one = [f"step {number % 50}" for number in range(6000)]
+    other = [word for number, word in enumerate(one) if number % 1000]
+    assert common_sequence(one, other) == [
+        (number, number - 1 - number // 1000) for number in range(6000) if number % 1000
+    ]
+
+
 def _is_in(part: list[str], whole: list[str]) -> bool:
     rest = iter(whole)
     return all(word in rest for word in part)

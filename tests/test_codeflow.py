@@ -293,6 +293,31 @@ def test_short_values_with_a_telling_name_are_lifted() -> None:
     assert variables(plan_code([block(2, "CAP = 7\nprint(CAP)")], spelled)) == {}
 
 
+def test_a_short_number_given_to_the_own_function_is_lifted() -> None:
+    """What the code gives only to functions and classes that it defines itself is what the task asked for."""
+    code = (
+        "def sqr(x):\n    return x * x\n\n"
+        "class Box:\n    def __init__(self, side):\n        self.side = side\n\n"
+        "print(sqr(7), Box(9).side)\nopen('sq.txt', 'w').write(str(sqr(7)))\n"
+    )
+    plan = plan_code([block(2, code)], task("Write the square of 7 to sq.txt, in a box of 9"))
+    defaults = {one.default for one in variables(plan).values()}
+    assert {7, 9} <= defaults
+    elsewhere = plan_code([block(2, f"{code}rows = range(7)\n")], task("Write the square of 7 to sq.txt"))
+    assert 7 not in {one.default for one in variables(elsewhere).values()}
+
+
+def test_shell_settings_and_what_is_searched_for_are_lifted() -> None:
+    """The value of a setting is whole, and the first operand of a search is its pattern, not its verb."""
+    said = task("Filter sales.csv for south with a width of 12 and the value 42")
+    code = "VALUE=42\ngrep -i south sales.csv > found.csv\n./draw --width=12 found.csv"
+    plan = plan_code([block(2, code, language="sh")], said)
+    found = {name: one.default for name, one in variables(plan).items()}
+    assert {"south", 42, 12} <= set(found.values())
+    short = task("Give the 7 hosts with most errors")
+    assert variables(plan_code([block(2, "sleep 7\nping -c 3 host", language="sh")], short)) == {}
+
+
 def test_plain_words_need_more_than_to_stand_in_a_call() -> None:
     """A heading that happens to be a word of the task is no input; a folder that was said is."""
     code = 'writer.writerow(["day", "person", "total"])\nPath("letters").mkdir()\nopen(name + ".txt")'

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from family_runs import cancel, look, record, refund, traced
 
 from skillsmith.db import Database
 from skillsmith.library.extractor import SkillExtractor
 from skillsmith.library.families.groups import attempted, families, likeness
+from skillsmith.library.families.merging import family_skill
+from skillsmith.library.trace.align import TracedRun
 from skillsmith.models import CodeUse, Event, RunRecord
 from skillsmith.runs import RunRepository
 
@@ -71,3 +74,38 @@ def test_stored_runs_are_grouped_with_their_failures(db: Database) -> None:
     ).run.id
     found = SkillExtractor(db).families([run.id for run in runs.list()])
     assert [(sorted(one), failed) for one, failed in found] == [(sorted(good), [bad]), ([coded], [])]
+
+
+def _closing(parcel: str, *, damaged: bool, first: bool, looked: int = 1) -> TracedRun:
+    """Return a run that closes a parcel, and pays its owner back when a look shows damage."""
+    seen = {"parcel": parcel, "damaged": damaged, "owner": f"c_{parcel}"}
+    pay = ("refund_owner", {"owner": f"c_{parcel}"}, {"ok": True})
+    close = ("close_parcel", {"parcel": parcel, "note": "done"}, {"ok": True})
+    changes = [pay, close] if first else [close, pay]
+    looks = [("get_parcel", {"parcel": parcel}, seen)] * looked
+    return traced(
+        f"Please close parcel {parcel}", [*looks, *(one for one in changes if damaged or one is close)]
+    )
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_look_of_an_optional_step_tells_when_it_is_done(first: bool) -> None:
+    """A look that other runs made and had no use for is the same look: one input, and a condition found."""
+    damaged = {"PX-101": False, "PX-202": True, "PX-303": True, "PX-404": False}
+    skill = family_skill([_closing(name, damaged=is_so, first=first) for name, is_so in damaged.items()])
+    assert [one.name for one in skill.variables] == ["parcel"]
+    (look,) = [node for node in skill.nodes if node.tool == "get_parcel"]
+    (pay,) = [node for node in skill.nodes if node.tool == "refund_owner"]
+    assert (look.condition, pay.condition) == (None, f"{look.id}.damaged == True")
+
+
+def test_a_look_that_other_runs_did_not_make_is_taken_from_none_of_them() -> None:
+    """Where a run without the optional step did not look, nothing is known of it, and the caller decides."""
+    runs = [
+        _closing("PX-101", damaged=False, first=False, looked=0),
+        _closing("PX-202", damaged=True, first=False), _closing("PX-303", damaged=True, first=False),
+        _closing("PX-404", damaged=False, first=False),
+    ]  # fmt: skip
+    skill = family_skill(runs)
+    (pay,) = [node for node in skill.nodes if node.tool == "refund_owner"]
+    assert pay.condition == "with_refund_owner"

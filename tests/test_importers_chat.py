@@ -220,3 +220,56 @@ def test_fences_are_read_line_by_line() -> None:
     """Only a fence on its own line opens or closes a block, and one that stays open is none."""
     text = "a ```python inline```\n```py\nx = '```'\n```\n```sh code blocks)\nno\n```\nnot closed"
     assert [(block.language, block.text) for block in fenced_blocks(text)] == [("py", "x = '```'")]
+
+
+def _deeds(path: Path) -> list[tuple[str, str, str | None]]:
+    """Return kind and tool of every call, and of every result with its text."""
+    runs = [item.value for item in read_path(path)]
+    assert all(isinstance(run, RunRecord) for run in runs), runs
+    return [
+        (event.kind, event.tool.name, event.tool.arguments or event.tool.result)
+        for run in runs
+        if isinstance(run, RunRecord)
+        for event in run.events
+        if event.tool
+    ]
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        {"messages": [
+            {"role": "user", "content": [{"type": "input_text", "text": "Cancel ord_5512"}]},
+            {"type": "function_call", "call_id": "f1", "name": "cancel", "arguments": '{"id":"ord_5512"}'},
+            {"type": "function_call_output", "call_id": "f1", "output": "ok"},
+        ]},
+        {"history": [
+            {"role": "user", "parts": [{"text": "Cancel ord_5512"}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "cancel", "args": {"id": "ord_5512"}}}]},
+            {"role": "user",
+             "parts": [{"functionResponse": {"name": "cancel", "response": {"result": "ok"}}}]},
+        ]},
+        {"simulations": [{"id": "s1", "reward_info": {"reward": 1.0}, "messages": [
+            {"role": "user", "content": "Cancel ord_5512"},
+            {"role": "assistant", "content": None,
+             "tool_calls": [{"id": "c1", "name": "cancel", "arguments": {"id": "ord_5512"}}]},
+            {"id": "c1", "role": "tool", "content": "ok"},
+        ]}]},
+        {"conversations": [
+            {"role": "user", "content": "Cancel ord_5512"},
+            {"role": "assistant", "function_call": {"name": "cancel", "arguments": '{"id":"ord_5512"}'}},
+            {"role": "function", "name": "cancel", "content": "ok"},
+        ]},
+    ],
+)  # fmt: skip
+def test_chats_of_other_libraries_lose_no_call(tmp_path: Path, chat: dict[str, object]) -> None:
+    """Items of the Responses API, Google's parts and lists of simulations give words, calls and results."""
+    path = tmp_path / "chat.json"
+    path.write_bytes(orjson.dumps(chat))
+    call, result = _deeds(path)
+    assert call == ("tool_call", "cancel", '{"id":"ord_5512"}')
+    assert (result[0], result[2]) == ("tool_result", "ok")
+    (run,) = [item.value for item in read_path(path)]
+    assert isinstance(run, RunRecord)
+    assert run.task == "Cancel ord_5512"
+    assert run.outcome == ("success" if "simulations" in chat else "unknown")

@@ -149,8 +149,8 @@ def test_what_is_no_exchange_is_reported(tmp_path: Path) -> None:
     good = _exchange([{"role": "user", "content": "a?"}], None)
     values = [item.value for item in read_path(_write(tmp_path, [good, {"uri": "x"}, 7]))]
     assert [value.reason for value in values if isinstance(value, Problem)] == [
-        "item 2 is no exchange: it has no request and address",
-        "item 3 is no exchange: it has no request and address",
+        "item 2 is no exchange: it has no request with address or answer",
+        "item 3 is no exchange: it has no request with address or answer",
     ]
     for nothing in ([], [{}]):
         *_, last = read_path(_write(tmp_path, list(nothing)), format="provider-exchanges")

@@ -271,7 +271,8 @@ MARKS = st.sampled_from([
 ]) | st.text(max_size=12)  # fmt: skip
 OUTPUT = st.one_of(
     st.builds(
-        lambda lines: {"output_type": "stream", "name": "stdout", "text": "\n".join(lines)}, st.lists(MARKS)
+        lambda lines: {"output_type": "stream", "name": "stdout", "text": "\n".join([*lines, ""])},
+        st.lists(MARKS),
     ),
     st.builds(lambda text: {"output_type": "display_data", "data": {"text/markdown": text}}, MARKS),
     st.builds(lambda text: {"output_type": "stream", "name": "stdin", "text": text}, MARKS),

@@ -15,6 +15,8 @@ from skillsmith.models import Problem
 
 MIB = 1024 * 1024
 
+NOT_UTF8 = "not UTF-8; convert it first (such as: iconv -f WINDOWS-1252 -t UTF-8)"
+
 
 def _source(folder: Path, content: bytes, name: str = "log.jsonl", **limits: int) -> LogSource:
     path = folder / name
@@ -39,8 +41,8 @@ def test_every_line_is_a_record_or_a_problem_with_its_number(tmp_path: Path) -> 
         (5, "a JSON string, not an object"),
         (6, "a JSON number, not an object"),
         (7, "a JSON null, not an object"),
-        (8, "not UTF-8"),
-        (9, "not UTF-8"),
+        (8, NOT_UTF8),
+        (9, NOT_UTF8),
         (10, {"d": 4}),
     ]
 

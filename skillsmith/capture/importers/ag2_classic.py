@@ -21,11 +21,15 @@ from skillsmith.models import Problem, RunRecord
 
 NAME = "ag2-classic"
 _NEEDED: Mapping[str, frozenset[str]] = {
-    "chat_completions": frozenset({"session_id", "source_name", "request", "response", "end_time"}),
+    "chat_completions": frozenset({"session_id", "request", "response", "end_time"}),
     "agents": frozenset({"agent_id", "session_id", "name", "class", "timestamp"}),
+}
+_LATER: Mapping[str, frozenset[str]] = {
     "events": frozenset({"event_name", "source_id", "source_name", "json_state", "timestamp"}),
     "function_calls": frozenset({"source_id", "function_name", "args", "returns", "timestamp"}),
 }
+"""Tables that the first versions did not have."""
+_RECEIVED = 2  # of what happens at one moment, a message's arrival comes last
 Row = dict[str, Any]
 
 
@@ -42,7 +46,8 @@ def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     try:
         with open_foreign(source.path) as database:
             tables = database.tables()
-            missing = [name for name, needed in _NEEDED.items() if not needed <= set(tables.get(name, ()))]
+            there = {**_NEEDED, **{name: needed for name, needed in _LATER.items() if name in tables}}
+            missing = [name for name, needed in there.items() if not needed <= set(tables.get(name, ()))]
             if missing:
                 yield source.problem(f"no log of AG2's runtime_logging: {', '.join(missing)} is not as there")
                 return
@@ -92,7 +97,7 @@ class _Log:
             self._add(row["session_id"], row["timestamp"], 1, row, Session.function)
         for row in self._rows_with_sessions("events"):
             if row["event_name"] == "received_message":
-                self._add(row["session_id"], row["timestamp"], 2, row, Session.received)
+                self._add(row["session_id"], row["timestamp"], _RECEIVED, row, Session.received)
         ordered = sorted(self._found.items(), key=lambda item: item[1].begun)
         return [_told(session_id, found) for session_id, found in ordered]
 
@@ -119,6 +124,8 @@ class _Log:
         found.moments.append(_Moment(epoch(at) or found.begun, rank, lambda session: tell(session, row)))
 
     def _rows_with_sessions(self, table: str) -> Iterator[Row]:
+        if table not in self._tables:
+            return
         begun = sorted((found.begun, session_id) for session_id, found in self._found.items())
         for row in self._database.rows(table):
             known = self._of_agent.get(row["source_id"], [])
@@ -130,7 +137,8 @@ class _Log:
 
 
 def _told(session_id: str, found: _Found) -> Session:
-    session = Session(session_id, found.classes)
+    told = any(moment.rank == _RECEIVED for moment in found.moments)
+    session = Session(session_id, found.classes, told=told)
     for moment in sorted(found.moments, key=lambda moment: (moment.at, moment.rank)):
         moment.tell(session)
     return session

@@ -7,6 +7,7 @@ only when nobody received it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,8 @@ from skillsmith.capture.importers.execution import CodeTrail, execution_reply
 from skillsmith.capture.importers.jsontext import JsonError, parse_json
 from skillsmith.models import Event, Json, RunRecord
 
+_UNNAMED = "user"
+"""Who a prompt's messages are from when they do not say so."""
 _SELECTORS = ("speaker_selection_agent", "checking_agent")
 """AG2's names of the pair that chooses the next speaker of a group."""
 
@@ -56,11 +59,14 @@ class Session:
     Args:
         session_id: As logged.
         classes: Class of each agent by name.
+        told: Whether the log tells who received what; else only the prompts of model calls do.
     """
 
-    def __init__(self, session_id: str, classes: Mapping[str, str]) -> None:
+    def __init__(self, session_id: str, classes: Mapping[str, str], *, told: bool = True) -> None:
         self._session_id = session_id
         self._classes = classes
+        self._told = told
+        self._heard: Counter[tuple[object, ...]] = Counter()
         self._timeline = Timeline()
         self._trail = CodeTrail(self._timeline)
         self._open: list[_Open] = []
@@ -73,10 +79,12 @@ class Session:
 
     def completion(self, row: Mapping[str, Any]) -> None:
         """Add a model call; its reply waits for the message that it becomes."""
-        agent, at = text_or_none(row["source_name"]), epoch(row["end_time"])
+        agent, at = text_or_none(row.get("source_name")), epoch(row["end_time"])
         request, response = _object(row["request"]), _object(row["response"])
         prompt = items(request.get("messages"))
         self._system(prompt, agent, at)
+        if not self._told:
+            self._hear(prompt, agent, at)
         choice = mapping(next(iter(items(response.get("choices"))), None))
         if not choice and text_or_none(response.get("response")):
             self._add("error", at, agent=agent, content=response["response"], data={"where": "model call"})
@@ -94,6 +102,16 @@ class Session:
         if first.get("role") == "system" and text and self._systems.get(agent) != text:
             self._systems[agent] = text
             self._add("message", at, role="system", recipient=agent, content=text)
+
+    def _hear(self, prompt: list[Json], agent: str | None, at: float | None) -> None:
+        """Add what stands in a prompt for the first time and is no reply of the model."""
+        counts: Counter[tuple[object, ...]] = Counter()
+        for message in map(mapping, prompt):
+            key = (role := ROLES.get(text_or_none(message.get("role")) or "", "user"), *_identity(message))
+            counts[key] += 1
+            if role in ("user", "tool") and counts[key] > self._heard[key]:
+                self._heard[key] += 1
+                self._say(message, text_or_none(message.get("name")) or _UNNAMED, agent, at)
 
     def _model_call(
         self,
@@ -205,7 +223,7 @@ class Session:
         return "assistant" if replied or (self._asked and not self._is_person(agent)) else "user"
 
     def _is_person(self, agent: str | None) -> bool:
-        return "UserProxy" in self._classes.get(agent or "", "")
+        return agent == _UNNAMED or "UserProxy" in self._classes.get(agent or "", "")
 
     def _turn(self, agent: str | None, at: float | None) -> None:
         """Add a change of speaker."""

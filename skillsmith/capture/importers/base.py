@@ -16,7 +16,7 @@ from skillsmith.models import Event, Json, Outcome, ToolUse
 
 _ERROR_CHARS = 1000
 _UNCLOSED_TAGS = 20  # a text with more of them was not written by a program
-_ERROR_START = re.compile(r"\s*(?:Error\b|error:|ERROR:)")
+_ERROR_START = re.compile(r"\s*(?:Error\b|error:|ERROR:|<tool_use_error>)")
 _LATEST = 32_503_680_000.0  # the year 3000, in seconds; larger numbers are milliseconds
 
 
@@ -110,9 +110,16 @@ def tool_call(name: Json, call_id: Json, arguments: Json) -> ToolUse:
 def tool_result(name: str, call_id: Json, result: str | None, *, failed: bool = False) -> ToolUse:
     """Return a tool's result; a text that begins with "Error" is one even where the log does not say so."""
     error = None
-    if failed or (result and _ERROR_START.match(result)):
+    if failed or (result and (_ERROR_START.match(result) or _says_it_failed(result))):
         error = (result or "").strip()[:_ERROR_CHARS] or "the tool failed"
     return ToolUse(name=name, call_id=text_or_none(call_id), result=result, error=error)
+
+
+def _says_it_failed(result: str) -> bool:
+    """Tell whether a result is one of MCP's in JSON that calls itself an error."""
+    if not result.startswith("{") or '"isError"' not in result:
+        return False
+    return mapping(parsed_or_none(result)).get("isError") is True
 
 
 def without(record: Mapping[str, Json], keys: Iterable[str]) -> dict[str, Json]:
@@ -151,7 +158,7 @@ _VERDICTS = ("success", "is_correct", "is_corrected", "is_solved", "resolved", "
 
 def outcome_of(record: Mapping[str, Json]) -> tuple[Outcome, str | None]:
     """Return the outcome that a record states about its run, and the fact that says so."""
-    reward = number_or_none(record.get("reward"))
+    reward = number_or_none(record.get("reward", mapping(record.get("reward_info")).get("reward")))
     if reward is not None:
         return ("success" if reward == 1.0 else "failure"), f"reward {reward}"
     for key in _VERDICTS:

@@ -86,12 +86,18 @@ def _sort_block(block: Mapping[str, Json], parts: Parts, texts: list[str], thoug
     kind = _type_of(block)
     if kind in _CALL_TYPES:
         parts.calls.append(tool_call(block.get("name"), block.get("id"), block.get("input")))
+    elif kind == "tool-call":  # of Vercel's AI SDK, as is tool-result
+        parts.calls.append(
+            tool_call(block.get("toolName"), block.get("toolCallId"), block.get("input", block.get("args")))
+        )
+    elif kind == "tool-result":
+        parts.results.append(_sdk_result(block))
     elif kind.endswith("tool_result"):
         parts.results.append(
             Result(
                 call_id=text_or_none(block.get("tool_use_id")),
                 text=plain_text(block.get("content")),
-                failed=block.get("is_error") is True,
+                failed=block.get("is_error") is True or "error_code" in mapping(block.get("content")),
             )
         )
     elif kind in _THINKING_TYPES:
@@ -109,6 +115,17 @@ def _sort_block(block: Mapping[str, Json], parts: Parts, texts: list[str], thoug
         )
     else:
         texts.append(_block_text(block))
+
+
+def _sdk_result(block: Mapping[str, Json]) -> Result:
+    given = block.get("output", block.get("result"))
+    kind = text_or_none(mapping(given).get("type")) or ""
+    typed = "value" in mapping(given) and bool(kind)  # {"type": "text" or "json" or "error-…", "value": …}
+    return Result(
+        call_id=text_or_none(block.get("toolCallId")),
+        text=as_text(mapping(given)["value"] if typed else given),
+        failed=block.get("isError") is True or (typed and kind.startswith("error")),
+    )
 
 
 def _thought(block: Mapping[str, Json]) -> str | None:
@@ -151,6 +168,14 @@ def _media_note(block: Mapping[str, Json]) -> str:
 def plain_text(content: Json) -> str | None:
     """Return content as one text, its text blocks joined by line breaks."""
     return take_apart(content).text
+
+
+def words_of(content: Json) -> str | None:
+    """Return what stands in words in content: its text without the notes on pictures and files."""
+    if not isinstance(content, list):
+        return plain_text(content)
+    media = [block for block in content if _type_of(mapping(block)) in _MEDIA_TYPES]
+    return plain_text([block for block in content if block not in media] if media else content)
 
 
 def joined_text(blocks: Json) -> str | None:

@@ -23,11 +23,21 @@ from skillsmith.capture.importers.base import (
 )
 from skillsmith.capture.importers.blocks import Parts, plain_text, take_apart
 from skillsmith.capture.importers.execution import CodeTrail, Execution, execution_reply
+from skillsmith.capture.importers.message_forms import chat_messages
 from skillsmith.capture.importers.source import Head, LogSource, Record
 from skillsmith.models import CodeUse, Event, Json, Problem, RunRecord, ToolUse
 
-MESSAGE_KEYS = ("messages", "traj", "conversation", "chat_history", "history")
+MESSAGE_KEYS = ("messages", "traj", "conversation", "chat_history", "history", "conversations", "contents")
 """Where an object keeps its list of messages."""
+
+_AROUND = ("data", "result", "output", "state", "values", "thread", "session")
+"""Where an object keeps the one that holds its list of messages."""
+
+_SYSTEM_KEYS = ("system", "systemInstruction", "system_instruction")
+"""Where a provider's request keeps the system message, which is none of the list."""
+
+_LIST_KEYS = ("simulations", "conversations")
+"""Where an object keeps its list of conversations."""
 
 ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
@@ -72,21 +82,45 @@ def is_message(value: Json) -> TypeGuard[dict[str, Json]]:
 def conversation_in(value: Json) -> Conversation | None:
     """Return the conversation that a value is: a list of messages, or an object that holds one."""
     if isinstance(value, list):
-        return Conversation(messages=value) if any(is_message(item) for item in value) else None
+        messages = chat_messages(value)
+        return Conversation(messages=messages) if any(is_message(item) for item in messages) else None
+    record = mapping(value)
     for key in MESSAGE_KEYS:
-        messages = mapping(value).get(key)
-        if isinstance(messages, list) and (not messages or any(is_message(item) for item in messages)):
-            return Conversation(messages=messages, record=without(value, {key}))
+        if isinstance(listed := record.get(key), list):
+            messages = chat_messages(listed)
+            if not messages or any(is_message(item) for item in messages):
+                return _with_system(Conversation(messages=messages, record=without(record, {key})))
+    for key in _AROUND:
+        if isinstance(inner := record.get(key), dict) and (found := conversation_in(inner)):
+            return replace(found, record={**without(record, {key}), **found.record})
     return None
+
+
+def _with_system(found: Conversation) -> Conversation:
+    """Return a conversation with the system message that stands beside its messages at their beginning."""
+    for key in _SYSTEM_KEYS:
+        stated = found.record.get(key)
+        text = plain_text(mapping(stated).get("parts", stated)) if stated else None
+        if text and not any(is_message(item) and item["role"] == "system" for item in found.messages):
+            system = {"role": "system", "content": text}
+            return Conversation(messages=[system, *found.messages], record=without(found.record, {key}))
+    return found
+
+
+def listed_in(value: Json) -> list[Json] | None:
+    """Return the list of conversations that a value is, or holds."""
+    if isinstance(value, list):
+        return value
+    return next((found for key in _LIST_KEYS if isinstance(found := mapping(value).get(key), list)), None)
 
 
 def preview(head: Head) -> tuple[list[dict[str, Json]], dict[str, Json]]:
     """Return messages and surrounding object from the beginning of a file, both empty when it is no chat."""
-    loose = [value for value in head.values if is_message(value)]
+    loose = [value for value in chat_messages(head.values) if is_message(value)]
     if loose:
         return loose, {}
     for value in head.values:
-        for candidate in (value, *items(value)[:1]):
+        for candidate in (value, *(listed_in(value) or [])[:1]):
             if found := conversation_in(candidate):
                 return [message for message in found.messages if is_message(message)], found.record
     return [], {}
@@ -122,8 +156,8 @@ def _in_lines(source: LogSource) -> Iterator[Conversation | Problem]:
             yield record
         elif found := conversation_in(record.value):
             yield found
-        elif is_message(record.value):
-            messages.append(record.value)
+        elif loose := [value for value in chat_messages([record.value]) if is_message(value)]:
+            messages += loose
         else:
             yield _neither(source, record)
     if messages:
@@ -135,16 +169,16 @@ def _neither(source: LogSource, record: Record) -> Problem:
 
 
 def _in_document(source: LogSource) -> Iterator[Conversation | Problem]:
-    value = source.document()
-    if isinstance(value, Problem):
-        yield value
-    elif found := conversation_in(value):
-        yield found
-    elif isinstance(value, list) and value:
-        for number, item in enumerate(value, 1):
-            yield conversation_in(item) or source.problem(f"item {number} of the list is no conversation")
-    else:
-        yield source.problem("holds no list of messages")
+    for value in source.documents():
+        if isinstance(value, Problem):
+            yield value
+        elif found := conversation_in(value):
+            yield found
+        elif listed := listed_in(value):
+            for number, item in enumerate(listed, 1):
+                yield conversation_in(item) or source.problem(f"item {number} of the list is no conversation")
+        else:
+            yield source.problem("holds no list of messages")
 
 
 @dataclass(slots=True)
@@ -266,7 +300,8 @@ def _add_tool_message(
     for answer in packed or [dict(message)]:
         call_id = text_or_none(answer.get("tool_call_id"))
         name = timeline.tool_name(call_id, answer.get("name") if named else None)
-        tool = tool_result(name, call_id, plain_text(answer.get("content")))
+        failed = answer.get("status") == "error" or answer.get("is_error") is True
+        tool = tool_result(name, call_id, plain_text(answer.get("content")), failed=failed)
         timeline.add(
             Event(
                 kind="tool_result",
@@ -287,7 +322,7 @@ def _tool_calls(message: Mapping[str, Json]) -> Iterator[ToolUse]:
         if not isinstance(call, dict):
             continue
         inner = mapping(call.get("function")) or mapping(call.get("custom")) or call
-        arguments = inner.get("arguments", inner.get("input"))
+        arguments = next((inner[key] for key in ("arguments", "input", "args") if key in inner), None)
         yield tool_call(inner.get("name"), call.get("id"), arguments)
     legacy = mapping(message.get("function_call"))
     if legacy:

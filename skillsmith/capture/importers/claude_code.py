@@ -14,14 +14,16 @@ from skillsmith.capture.importers.base import (
     Timeline,
     count_or_none,
     epoch,
+    items,
     mapping,
     number_or_none,
     text_or_none,
     tool_result,
     without_tags,
 )
-from skillsmith.capture.importers.blocks import Parts, take_apart
+from skillsmith.capture.importers.blocks import Parts, take_apart, words_of
 from skillsmith.capture.importers.claude_files import FileHistory
+from skillsmith.capture.importers.jsontext import json_text
 from skillsmith.capture.importers.registry import Importer
 from skillsmith.capture.importers.source import Head, LogSource
 from skillsmith.models import Event, Json, Problem, RunRecord
@@ -38,20 +40,33 @@ _INJECTED = re.compile(
     r"bash-(?:input|stdout|stderr)|ide_[\w-]+|user-prompt-submit-hook|task-notification)\b[^<>]*>"
 )
 _TOOL_BLOCKS = ("tool_use", "tool_result")  # they are events of their own
-_NOT_SAID = ("Caveat: The messages below were generated", "[Request interrupted", "Stop hook feedback:")
+_NOT_SAID = (
+    "Caveat: The messages below were generated", "[Request interrupted", "Stop hook feedback:",
+    "This session is being continued from a previous conversation",
+)  # fmt: skip
 _INTERRUPTED = "[Request interrupted"
 
 
 def sniff(head: Head) -> float:
     """Return how surely a file is a Claude Code session."""
-    objects = head.objects
-    if not objects:
-        return 0.0
+    objects = [*head.objects, *(mapping(value) for listed in head.values for value in items(listed))]
+    if any(_is_said(value) for value in objects):
+        return 0.95
     known = sum(
         text_or_none(value.get("type")) in _LINE_TYPES and any(mark in value for mark in _MARKS)
         for value in objects
     )
-    return 0.95 if 2 * known >= len(objects) else 0.0
+    return 0.95 if objects and 2 * known >= len(objects) else 0.0
+
+
+def _is_said(value: Mapping[str, Json]) -> bool:
+    """Tell whether a line is a message of a session, or of what ``--output-format stream-json`` prints."""
+    is_message = value.get("type") in ("user", "assistant") and isinstance(value.get("message"), dict)
+    return is_message and (isinstance(_session_id(value), str) or "parentUuid" in value)
+
+
+def _session_id(line: Mapping[str, Json]) -> Json:
+    return line.get("sessionId", line.get("session_id"))
 
 
 def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
@@ -60,13 +75,12 @@ def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     unclaimed: list[dict[str, Json]] = []  # lines that name no session, before the first that does
     current: _Session | None = None
     bad_lines = 0
-    for record in source.records():
-        if isinstance(record, Problem):
+    for line in _lines(source):
+        if isinstance(line, Problem):
             bad_lines += 1
-            yield record
+            yield line
             continue
-        line = record.value
-        name = text_or_none(line.get("sessionId"))
+        name = text_or_none(_session_id(line))
         if name is not None:
             current = sessions.setdefault(name, _Session(name))
         owner = _owner(line, sessions) or current
@@ -84,6 +98,19 @@ def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
             sessions[""].add(line)
     for number, session in enumerate(sessions.values()):
         yield session.record(bad_lines if number == 0 else 0)
+
+
+def _lines(source: LogSource) -> Iterator[dict[str, Json] | Problem]:
+    """Yield the objects of a log; what was printed may also be one list of them."""
+    if isinstance(source.head, Problem) or source.head.lines:
+        yield from (one if isinstance(one, Problem) else one.value for one in source.records())
+        return
+    for value in source.documents():
+        if isinstance(value, Problem):
+            yield value
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            yield item if isinstance(item, dict) else source.problem("not an object")
 
 
 def _owner(line: Mapping[str, Json], sessions: Mapping[str, _Session]) -> _Session | None:
@@ -111,9 +138,13 @@ class _Session:
     prompts: list[str] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
     interrupted: bool = False
+    cost_usd: float | None = None
+    _told: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, line: Mapping[str, Json]) -> None:
         """Add a line's events."""
+        if self._is_repeated(line):
+            return
         self._note_facts(line)
         kind = line.get("type")
         message = line.get("message")
@@ -125,6 +156,15 @@ class _Session:
         else:
             self._add_other(line)
 
+    def _is_repeated(self, line: Mapping[str, Json]) -> bool:
+        """Tell whether a message was there before: a resumed session may be written anew from its start."""
+        uuid = text_or_none(line.get("uuid"))
+        if uuid is None or line.get("type") not in ("user", "assistant"):
+            return False
+        before = len(self._told)
+        self._told.add((uuid, hash(json_text(line.get("message")))))
+        return len(self._told) == before
+
     def _note_facts(self, line: Mapping[str, Json]) -> None:
         for key in ("cwd", "version", "gitBranch", "slug"):
             if text_or_none(line.get(key)):
@@ -133,6 +173,8 @@ class _Session:
             self.uuids.add(uuid)
         if "isSidechain" in line:
             self.agents.add(_subagent(line) or "")
+        if line.get("type") == "result":  # the last line of what was printed
+            self.cost_usd = number_or_none(line.get("total_cost_usd"))
 
     def _add_assistant(self, line: Mapping[str, Json], message: Mapping[str, Json], parts: Parts) -> None:
         timeline, agent, at = self.timeline, _subagent(line) or "assistant", epoch(line.get("timestamp"))
@@ -152,6 +194,12 @@ class _Session:
                 cost_usd=number_or_none(line.get("costUSD")),
             )
         )  # fmt: skip
+        if line.get("isApiErrorMessage") is True:
+            timeline.add(
+                Event(
+                    kind="error", at=at, step=timeline.step, agent=agent, content=parts.text, record_id=uuid
+                )
+            )
         self._add_calls(line, parts, agent)
         self._add_results(line, parts, None)
 
@@ -211,15 +259,15 @@ class _Session:
         data = _marks(line, parts)
         self._add_results(line, parts, data)
         if not parts.results or parts.text is not None:
-            at = epoch(line.get("timestamp"))
-            self._add_words(line, parts.text, None if parts.results else data, at)
+            words = words_of(content) if parts.text is not None else None
+            self._add_words(line, parts.text, words, None if parts.results else data)
         self._add_calls(line, parts, "user")
 
     def _add_words(
-        self, line: Mapping[str, Json], text: str | None, data: dict[str, Json] | None, at: float | None
+        self, line: Mapping[str, Json], text: str | None, words: str | None, data: dict[str, Json] | None
     ) -> None:
         subagent = _subagent(line)
-        said = _said(text) if line.get("isMeta") is not True and not line.get("isCompactSummary") else ""
+        said = _said(words) if line.get("isMeta") is not True and not line.get("isCompactSummary") else ""
         if said and subagent is None:
             self.timeline.step += bool(self.prompts)
             self.prompts.append(said)
@@ -228,7 +276,7 @@ class _Session:
             data = {**(data or {}), "is_meta": True}
         self.timeline.add(
             Event(
-                kind="message", at=at, step=self.timeline.step, role="user",
+                kind="message", at=epoch(line.get("timestamp")), step=self.timeline.step, role="user",
                 agent="user" if subagent is None else "assistant", recipient=subagent, content=text,
                 data=data, record_id=text_or_none(line.get("uuid")),
             )
@@ -263,6 +311,7 @@ class _Session:
             native_id=native_id,
             task=self._task(),
             status="interrupted" if self.interrupted else "completed",
+            cost_usd=self.cost_usd,
             work_dir=self.facts.get("cwd"),
             metadata=metadata,
             events=tuple(self.timeline.events),
@@ -278,9 +327,10 @@ class _Session:
 
 
 def _subagent(line: Mapping[str, Json]) -> str | None:
-    if line.get("isSidechain") is not True:
+    printed = text_or_none(line.get("parent_tool_use_id"))  # of the call that the sub-agent serves
+    if line.get("isSidechain") is not True and printed is None:
         return None
-    return f"subagent:{text_or_none(line.get('agentId')) or 'sidechain'}"
+    return f"subagent:{text_or_none(line.get('agentId')) or printed or 'sidechain'}"
 
 
 def _marks(line: Mapping[str, Json], parts: Parts | None) -> dict[str, Json]:

@@ -1,7 +1,8 @@
 """Codex's rollout files: session metadata, response items, and event messages that mirror them.
 
 What is said twice is kept once, the first time it stands in the file. Three generations are read: lines
-with an envelope, bare lines after a header line, and one JSON document of a session and its items.
+with an envelope, bare lines after a header line, and one JSON document of a session and its items; and what
+``codex exec --json`` prints.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from skillsmith.capture.importers.base import epoch, items, mapping, text_or_none, without, without_tags
-from skillsmith.capture.importers.blocks import plain_text
+from skillsmith.capture.importers.blocks import plain_text, words_of
 from skillsmith.capture.importers.codex_items import Rollout
+from skillsmith.capture.importers.codex_printed import event_of, is_printed
 from skillsmith.capture.importers.registry import Importer
 from skillsmith.capture.importers.source import Head, LogSource
 from skillsmith.models import Event, Json, Problem, RunRecord
@@ -35,6 +37,8 @@ def sniff(head: Head) -> float:
     first = head.objects[0]
     if any(_is_enveloped(value) for value in head.objects):
         return 0.98
+    if head.lines and any(map(is_printed, head.objects)):
+        return 0.9
     if "session" in first and isinstance(first.get("items"), list):
         return 0.95
     return 0.95 if head.lines and _is_header(first) else 0.0
@@ -71,10 +75,11 @@ def _is_enveloped(value: Mapping[str, Json]) -> bool:
 
 
 def _is_header(value: Mapping[str, Json]) -> bool:
+    known = {"id", "timestamp"}
     return (
-        "type" not in value
-        and {"id", "timestamp"} <= value.keys()
-        and bool({"instructions", "git"} & value.keys())
+        known <= value.keys()
+        and "type" not in value
+        and (value.keys() == known or bool({"instructions", "git"} & value.keys()))
     )
 
 
@@ -98,6 +103,8 @@ class _Session:
         body = payload if isinstance(payload, dict) else line
         if kind == "session_meta" or _is_header(line):
             self.meta(body)
+        elif is_printed(line):
+            self._add_printed(line, at)
         elif kind == "turn_context":
             self._add_context(body, at)
         elif kind == "event_msg":
@@ -114,6 +121,10 @@ class _Session:
         if self._native_id is None:
             self._native_id = text_or_none(meta.get("id")) or text_or_none(meta.get("session_id"))
             self._meta = without(meta, _META_LEFT_OUT)
+
+    def _add_printed(self, line: Mapping[str, Json], at: float | None) -> None:
+        self._native_id = self._native_id or text_or_none(line.get("thread_id"))
+        self._add_event(event_of(line), at)
 
     def _add_context(self, context: Mapping[str, Json], at: float | None) -> None:
         """Keep what a turn runs under, when it is not what the one before ran under."""
@@ -137,13 +148,22 @@ class _Session:
         if role == "assistant":
             self.rollout.said(text, at, mirror=False, record_id=text_or_none(item.get("id")))
         elif role == "user":
-            self._add_prompt(text, at, mirror=False)
+            self._add_prompt(text, at, mirror=False, words=words_of(item.get("content")))
         else:
             self.rollout.instructed(text, at, role=str(role))
 
-    def _add_prompt(self, text: str | None, at: float | None, *, mirror: bool) -> None:
-        """Add a user message; what the program put there counts as said by the user, but not as typed."""
-        typed = _typed(text)
+    def _add_prompt(
+        self, text: str | None, at: float | None, *, mirror: bool, words: str | None = None
+    ) -> None:
+        """Add a user message; what the program put there counts as said by the user, but not as typed.
+
+        Args:
+            text: The whole message.
+            at: When.
+            mirror: Whether it stands among the event messages.
+            words: What of it is no note on a picture, where that is less.
+        """
+        typed = _typed(words or text)
         if self.rollout.asked(text, at, typed=typed, mirror=mirror) and typed:
             self._typed.append(typed)
             self._aborted = False

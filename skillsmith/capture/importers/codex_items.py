@@ -33,6 +33,11 @@ AGENT = "assistant"
 _HEADER = re.compile(r"(?:Exit code: |Process exited with code )(-?\d{1,9})\b")
 _WALL_TIME = re.compile(r"Wall time: (\d{1,9}(?:\.\d+)?) seconds")
 _HEADER_CHARS = 300
+_REFUSALS = (
+    "failed to parse function arguments", "execution error:", "exec command rejected", "unsupported call:",
+    "apply_patch verification failed", "patch rejected", "collab spawn failed", "failed in sandbox",
+)  # fmt: skip
+"""How the program answers a call that it did not carry out."""
 _ENDS = frozenset({"exec_command_end", "mcp_tool_call_end", "patch_apply_end", "web_search_end"})
 
 
@@ -61,6 +66,7 @@ class Rollout:
     _unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     _answered: set[str] = field(default_factory=set)
     _prompted: bool = False
+    _searched: int = 0  # searches told by items without an id, less those told by event messages
     _total: Json = None
 
     def _is_new(self, kind: str, text: str, *, mirror: bool) -> bool:
@@ -128,7 +134,10 @@ class Rollout:
             self._call(item.get("name"), call_id, item.get("input"), at)
         elif kind in CALLS:
             name, arguments = CALLS[kind]
-            self._call(name, call_id, item.get(arguments), at)
+            nameless = kind == "web_search_call" and call_id is None
+            self._searched += nameless
+            if not nameless or self._searched > 0:
+                self._call(name, call_id, item.get(arguments), at)
         elif kind in OUTPUTS:
             self._answer(text_or_none(call_id), _answer_of(item.get("output", item.get("tools"))), at)
         else:
@@ -137,7 +146,8 @@ class Rollout:
     def event(self, kind: str, event: Mapping[str, Json], at: float | None) -> None:
         """Add an event message that is neither a message nor a thought."""
         if kind == "token_count":
-            self._add_usage(mapping(event.get("info")), at)
+            flat = {"last_token_usage": without(event, ("type", "info", "rate_limits"))}  # the oldest form
+            self._add_usage(mapping(event.get("info")) or (flat if "input_tokens" in event else {}), at)
         elif kind in _ENDS:
             self._add_end(kind, event, at)
         elif kind in ("error", "stream_error"):
@@ -189,7 +199,9 @@ class Rollout:
         """Add the end of a call: the call itself when no item tells of it, and its answer."""
         call_id = text_or_none(event.get("call_id"))
         if kind == "web_search_end":
-            self._call("web_search", call_id, event.get("action") or {"query": event.get("query")}, at)
+            self._searched -= 1
+            if self._searched < 0:
+                self._call("web_search", call_id, event.get("action") or {"query": event.get("query")}, at)
             return
         if kind == "mcp_tool_call_end":
             called = mapping(event.get("invocation"))
@@ -210,6 +222,8 @@ class Rollout:
     def _add_usage(self, info: Mapping[str, Json], at: float | None) -> None:
         """Add one model call; the same totals again are only a change of rate limits."""
         total, last = info.get("total_token_usage"), mapping(info.get("last_token_usage"))
+        if not last and total is not None:
+            last = _grown(mapping(total), mapping(self._total))
         if not last or (total is not None and total == self._total):
             return
         self._total = total
@@ -222,6 +236,12 @@ class Rollout:
                 data=rest or None,
             )
         )  # fmt: skip
+
+
+def _grown(total: Mapping[str, Json], before: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what totals have grown by since the totals before."""
+    counts = {name: count_or_none(count) or 0 for name, count in total.items()}
+    return {name: max(0, count - (count_or_none(before.get(name)) or 0)) for name, count in counts.items()}
 
 
 def _answer_of(output: Json) -> _Answer:
@@ -242,7 +262,7 @@ def _answer_of(output: Json) -> _Answer:
     exit_code = int(code[1]) if code else None
     return _Answer(
         text=output,
-        failed=bool(exit_code),
+        failed=bool(exit_code) or output.startswith(_REFUSALS),
         exit_code=exit_code,
         seconds=float(wall[1]) if wall else None,
     )

@@ -72,11 +72,11 @@ class Line:
 
 def lines_of(text: str) -> Iterator[Line]:
     """Yield the lines of printed text, told apart."""
-    last: Line | None = None  # that is not empty
-    coloured = "\x1b[" in text
+    last: Line | None = None  # that is not empty; None too while nothing but text came
+    coloured = _COLOURED.search(text) is not None  # colours elsewhere say nothing about headers
     for raw in text.split("\n"):
         line = _line(raw, last, coloured=coloured)
-        if line.text.strip():
+        if line.text.strip() and not (last is None and line.kind == "text"):
             last = line
         yield line
 

@@ -47,7 +47,11 @@ def sniff(head: Head) -> float:
 
 
 def _is_exchange(value: Mapping[str, Json]) -> bool:
-    return "request" in value and isinstance(value.get("uri", value.get("url")), str)
+    """Tell whether a value is a request with its address, or with an answer that tells what it is."""
+    if "request" not in value or isinstance(value.get("uri", value.get("url")), str):
+        return "request" in value
+    request, response = mapping(_body(value["request"])), _answer(value)
+    return response is not None and call_in("", request, response) is not None
 
 
 def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
@@ -94,7 +98,9 @@ def _exchanges(source: LogSource, *, lines: bool) -> Iterator[_Found | Mapping[s
             if _is_exchange(mapping(exchange)):
                 yield number, exchange
             else:
-                yield source.problem(f"item {number} is no exchange: it has no request and address")
+                yield source.problem(
+                    f"item {number} is no exchange: it has no request with address or answer"
+                )
 
 
 @dataclass(slots=True)
@@ -136,7 +142,7 @@ class _Traffic:
         request = mapping(_body(exchange.get("request")))
         response = _answer(exchange)
         status = integer_or_none(exchange.get("status"))
-        about = {"number": number, "method": exchange.get("method"), "uri": uri, "status": status}
+        about = {"number": number, "method": exchange.get("method"), "uri": uri or None, "status": status}
         about = without(about, ())
         call = call_in(uri, request, response)
         if call is None:
@@ -160,7 +166,7 @@ class _Traffic:
         facts = {
             **about,
             "model": call.model,
-            "provider": provider_of(str(about["uri"])),
+            "provider": provider_of(str(about.get("uri", ""))),
             "finish_reason": call.finish_reason,
             "prompt_messages": len(call.messages) + bool(call.system),
             **call.usage.details,

@@ -28,9 +28,14 @@ _CMBAGENT = re.compile(
     r"[Ee]xecution (?P<verdict>succeeded|failed|results):?\s+Execution (?P<stream>output|error): ?",
     re.DOTALL,
 )
+_MINI_SWE = re.compile(
+    r"\s*<returncode>(?P<exit>-?\d{1,9})</returncode>\s*(?:<output>\n?(?P<output>.*?)(?:</output>\s*)?)?",
+    re.DOTALL,
+)
 _LANGUAGES = {
     "python": "python", "python3": "python", "py": "python", "ipython": "python",
     "sh": "sh", "bash": "sh", "shell": "sh", "zsh": "sh", "console": "sh",
+    "mswea_bash_command": "sh",
     "powershell": "powershell", "pwsh": "powershell", "ps1": "powershell",
     "javascript": "javascript", "js": "javascript", "node": "javascript",
     "typescript": "typescript", "ts": "typescript",
@@ -76,6 +81,8 @@ def execution_reply(text: str | None) -> Execution | None:
     for pattern in _REPLIES if text else ():
         if found := pattern.match(text or ""):
             return Execution(int(found["exit"]), (text or "")[found.end() :])
+    if text and "<returncode>" in text and (found := _MINI_SWE.fullmatch(text)):
+        return Execution(int(found["exit"]), found["output"] or "")
     if text and (found := _CMBAGENT.match(text)):
         failed = found["verdict"] == "failed" or found["stream"] == "error"
         exit_code = None if not failed and found["verdict"] == "results" else int(failed)

@@ -23,6 +23,7 @@ _HEAD_LINES = 200
 _SAFE_DIGITS = 18
 _FINITE_DIGITS = 300
 _TOO_DEEP = "nested too deeply"
+_NOT_UTF8 = "not UTF-8; convert it first (such as: iconv -f WINDOWS-1252 -t UTF-8)"
 
 
 class JsonError(ValueError):
@@ -61,7 +62,7 @@ def values_in_a_row(raw: bytes) -> Iterator[Json | JsonError]:
     try:
         yield parse_json(raw)
     except JsonError as error:
-        text = raw.decode("utf-8", "replace").rstrip()
+        text = raw.decode("utf-8", "surrogateescape").rstrip()  # each value tells of its own wrong bytes
         starts = [match.start() for match in _VALUE_START.finditer(text)]
         if len(starts) < 2 or text[: starts[0]].strip():  # noqa: PLR2004  (one damaged document, or none)
             yield error
@@ -72,7 +73,7 @@ def values_in_a_row(raw: bytes) -> Iterator[Json | JsonError]:
 def _values_at(text: str, starts: list[int]) -> Iterator[Json | JsonError]:
     for start, end in pairwise([*starts, len(text)]):
         try:
-            yield parse_json(text[start:end].encode())
+            yield parse_json(text[start:end].encode("utf-8", "surrogateescape"))
         except JsonError as error:
             line = text.count("\n", 0, start) + (error.line or 1)
             yield JsonError(str(error), line=line)
@@ -83,7 +84,7 @@ def _parse_loosely(raw: bytes, error: orjson.JSONDecodeError) -> Json:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as wrong:
-        raise JsonError("not UTF-8", line=raw.count(b"\n", 0, wrong.start) + 1) from wrong
+        raise JsonError(_NOT_UTF8, line=raw.count(b"\n", 0, wrong.start) + 1) from wrong
     try:
         return _clean(json.loads(text, strict=False, parse_constant=lambda _: None, parse_int=_integer))
     except RecursionError as wrong:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from skillsmith.capture.importers.base import as_text, items, mapping, text_or_none
+from skillsmith.capture.importers.base import as_text, items, mapping, text_or_none, without
 from skillsmith.capture.importers.console import mentions_agents
 from skillsmith.capture.importers.cost_tables import cost_rows
 from skillsmith.capture.importers.printed_chat import PrintedChat
@@ -32,12 +32,21 @@ _TASK_CALLS = frozenset({
 _REMOVED = re.compile(r"\s*<(\d{1,12}) base64 characters removed>\s*")  # as tools that shrink notebooks write
 _TEXT_TYPES = ("text/markdown", "text/html", "text/plain")
 _LONGEST_SOURCE = 200_000
+_OLD_KEYS: Mapping[str, str] = {"input": "source", "prompt_number": "execution_count"}
+_OLD_OUTPUTS: Mapping[str, str] = {
+    "stream": "stream", "pyout": "execute_result", "pyerr": "error", "display_data": "display_data",
+}  # fmt: skip
+_OLD_MEDIA: Mapping[str, str] = {
+    "text": "text/plain", "html": "text/html", "png": "image/png", "jpeg": "image/jpeg",
+    "svg": "image/svg+xml", "latex": "text/latex", "json": "application/json",
+    "javascript": "application/javascript",
+}  # fmt: skip
 
 
 def sniff(head: Head) -> float:
     """Return how surely a file is a notebook with agents in it."""
     document = head.objects[0] if head.objects and not head.lines else {}
-    cells = [mapping(cell) for cell in items(document.get("cells"))]
+    cells = [mapping(cell) for cell in _cells(document)]
     if not cells or cells[0].get("cell_type") not in _CELL_TYPES:
         return 0.0
     if any(_has_agents(cell) or _IMPORTS.search(_text(cell.get("source"))) for cell in cells):
@@ -52,11 +61,12 @@ def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
         yield document
         return
     notebook = mapping(document)
-    cells = [cell for cell in items(notebook.get("cells")) if isinstance(cell, dict)]
+    listed = _cells(notebook)
+    cells = [cell for cell in listed if isinstance(cell, dict)]
     if not any(_has_agents(cell) or _IMPORTS.search(_text(cell.get("source"))) for cell in cells):
         yield source.problem(NOT_A_LOG)
         return
-    for number, cell in enumerate(notebook["cells"], 1):
+    for number, cell in enumerate(listed, 1):
         if not isinstance(cell, dict):
             yield source.problem(f"cell {number} is no object")
     code = [cell for cell in cells if cell.get("cell_type") == "code"]
@@ -67,6 +77,46 @@ def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     }
     for run in _runs(cells):
         yield run.record(about)
+
+
+def _cells(notebook: Mapping[str, Json]) -> list[Json]:
+    """Return the cells of a notebook in today's form."""
+    sheets = [mapping(sheet) for sheet in items(notebook.get("worksheets"))]  # until version 4
+    listed = [cell for sheet in (notebook, *sheets) for cell in items(sheet.get("cells"))]
+    return [_in_todays_form(cell) if isinstance(cell, dict) else cell for cell in listed]
+
+
+def _in_todays_form(cell: Mapping[str, Json]) -> dict[str, Json]:
+    renamed = {_OLD_KEYS.get(key, key): value for key, value in cell.items()}
+    if "outputs" in renamed:
+        renamed["outputs"] = [_todays_output(one) for one in items(renamed["outputs"])]
+    return renamed
+
+
+def _todays_output(output: Json) -> Json:
+    kind = _OLD_OUTPUTS.get(text_or_none(mapping(output).get("output_type")) or "")
+    if kind is None:
+        return output
+    renamed = {**output, "output_type": kind}
+    if kind == "stream":
+        return {**renamed, "name": output.get("name", output.get("stream", "stdout"))}
+    if kind == "error" or "data" in output:
+        return renamed
+    data = {_OLD_MEDIA[key]: value for key, value in output.items() if key in _OLD_MEDIA}
+    return {**without(renamed, _OLD_MEDIA), "data": data}
+
+
+def _joined(outputs: Sequence[Json]) -> list[Json]:
+    """Return outputs with the pieces of one stream as one."""
+    joined: list[Json] = []
+    for output in outputs:
+        last = mapping(joined[-1]) if joined else {}
+        stream = mapping(output).get("output_type") == last.get("output_type") == "stream"
+        if stream and output.get("name") == last.get("name"):
+            joined[-1] = {**last, "text": _text(last.get("text")) + _text(output.get("text"))}
+        else:
+            joined.append(output)
+    return joined
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +168,7 @@ def _runs(cells: Sequence[Mapping[str, Json]]) -> Iterator[_Run]:
 def _runs_of_cell(cell: Mapping[str, Json], asked: str) -> Iterator[_Run]:
     chat = PrintedChat()
     status: RunStatus = "completed"
-    for output in items(cell.get("outputs")):
+    for output in _joined(items(cell.get("outputs"))):
         if isinstance(output, dict):
             status = _add_output(chat, output) or status
         else:
@@ -211,7 +261,7 @@ def _kept_output(output: Mapping[str, Json]) -> dict[str, Json]:
 
 def _has_agents(cell: Mapping[str, Json]) -> bool:
     """Tell whether a cell's output shows agents at work."""
-    for output in items(cell.get("outputs")):
+    for output in _joined(items(cell.get("outputs"))):
         shown = mapping(output)
         if shown.get("output_type") == "stream" and mentions_agents(_text(shown.get("text"))):
             return True

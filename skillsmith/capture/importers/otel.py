@@ -6,7 +6,10 @@ The dialects may stand side by side in one file and in one trace. Traces without
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import get_args
 
 from skillsmith.capture.importers.base import number_or_none, text_or_none
@@ -16,13 +19,16 @@ from skillsmith.capture.importers.otel_facts import (
     first_text,
     model_of,
 )
-from skillsmith.capture.importers.otel_spans import Span, read_spans, spans_in
+from skillsmith.capture.importers.otel_spans import Span, SpanEvent, read_spans, spans_in
 from skillsmith.capture.importers.otel_trace import Node, Trace
-from skillsmith.capture.importers.registry import Importer
+from skillsmith.capture.importers.registry import Bundle, Importer
 from skillsmith.capture.importers.source import Head, LogSource
 from skillsmith.models import Json, Outcome, Problem, RunRecord, RunStatus
 
 NAME = "otel"
+_ROTATED = re.compile(r"(?P<name>.+)-(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3})(?P<ending>\.[a-z]+)")
+"""How the collector's file exporter names the files that it has filled."""
+_LAST = 10**18
 _CONVERSATIONS = ("gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id")
 
 
@@ -38,17 +44,45 @@ def sniff(head: Head) -> float:
 
 def parse(source: LogSource) -> Iterator[RunRecord | Problem]:
     """Yield a run for every trace in which an agent or a model took part."""
+    return parse_parts([source])
+
+
+def parse_parts(sources: Sequence[LogSource]) -> Iterator[RunRecord | Problem]:
+    """Yield the runs of a file and of those that a collector rotated it into."""
     traces: dict[str, list[Span]] = {}
-    for found in read_spans(source):
+    notes: dict[tuple[str, str], list[SpanEvent]] = {}
+    for found in chain.from_iterable(map(read_spans, sources)):
         if isinstance(found, Problem):
             yield found
-        else:
+        elif isinstance(found, Span):
             traces.setdefault(found.trace_id, []).append(found)
+        else:
+            notes.setdefault(found[0], []).append(found[1])
+    if notes:
+        traces = {name: [_with_notes(span, notes) for span in spans] for name, spans in traces.items()}
     concerned = [spans for spans in traces.values() if any(map(concerns_agents, spans))]
     if traces and not concerned:
-        yield source.problem("spans, but none of an agent or a model")
+        yield sources[0].problem("spans, but none of an agent or a model")
     for spans in concerned:
         yield _run(spans)
+
+
+def part_of(name: str) -> int:
+    """Return the place of a file among those it was rotated into: by their time, the present one last."""
+    found = _ROTATED.fullmatch(name)
+    return int(re.sub("[^0-9]", "", found["time"])) if found else _LAST
+
+
+def stream_of(name: str) -> str:
+    """Return what a file is called when it is not rotated."""
+    found = _ROTATED.fullmatch(name)
+    return f"{found['name']}{found['ending']}" if found else name
+
+
+def _with_notes(span: Span, notes: Mapping[tuple[str, str], Sequence[SpanEvent]]) -> Span:
+    """Return a span with what log records note about it among its events."""
+    noted = notes.get((span.trace_id, span.span_id), ())
+    return replace(span, events=(*span.events, *noted)) if noted else span
 
 
 def _run(spans: Sequence[Span]) -> RunRecord:
@@ -116,7 +150,8 @@ def _metadata(nodes: Sequence[Node], roots: Sequence[Node]) -> dict[str, Json]:
 
 IMPORTER = Importer(
     name=NAME,
-    description="OpenTelemetry GenAI, OpenInference and OpenLLMetry spans (OTLP JSON, console, Phoenix)",
+    description="OpenTelemetry GenAI, OpenInference, OpenLLMetry: OTLP, console, Phoenix, Jaeger, Zipkin",
     sniff=sniff,
     parse=parse,
+    bundle=Bundle(part=part_of, parse=parse_parts, key=stream_of),
 )

@@ -43,7 +43,10 @@ _OPENINFERENCE: Mapping[str, Kind] = {
     "RERANKER": "aside", "EMBEDDING": "aside", "GUARDRAIL": "aside", "EVALUATOR": "aside", "PROMPT": "aside",
 }  # fmt: skip
 _TRACELOOP: Mapping[str, Kind] = {"workflow": "workflow", "task": "other", "agent": "agent", "tool": "tool"}
-_NAMESPACES = ("gen_ai.", "openinference.", "llm.", "ag2.", "traceloop.")
+_AI_SDK = "ai."  # Vercel's: ai.generateText around ai.generateText.doGenerate and ai.toolCall
+_AI_SDK_MODEL = (".doGenerate", ".doStream")
+_NAMESPACES = ("gen_ai.", "openinference.", "llm.", "ag2.", "traceloop.", _AI_SDK)
+_COUNT_DIGITS = 15
 
 
 def concerns_agents(span: Span) -> bool:
@@ -58,13 +61,30 @@ def kind_of(span: Span) -> Kind:
         return ag2
     if operation := text_or_none(facts.get("gen_ai.operation.name")):
         return "code" if OWN_CODE in facts else _OPERATIONS.get(operation, "aside")
+    if named := _named_kind(facts):
+        return named
+    if "llm.request.type" in facts or "gen_ai.request.model" in facts:
+        return "chat"
+    return "tool" if "gen_ai.tool.name" in facts else "other"
+
+
+def _named_kind(facts: Mapping[str, Json]) -> Kind | None:
+    """Return the kind that a span has by the word of its dialect, None when it has no such word."""
+    if sdk := text_or_none(facts.get("ai.operationId")):
+        return _ai_sdk(sdk)
     if inference := text_or_none(facts.get("openinference.span.kind")):
         return _OPENINFERENCE.get(inference.upper(), "other")
     if traceloop := text_or_none(facts.get("traceloop.span.kind")):
         return _TRACELOOP.get(traceloop, "other")
-    if "llm.request.type" in facts or "gen_ai.request.model" in facts:
+    return None
+
+
+def _ai_sdk(operation: str) -> Kind:
+    if operation.endswith(_AI_SDK_MODEL):
         return "chat"
-    return "tool" if "gen_ai.tool.name" in facts else "other"
+    if operation == "ai.toolCall":
+        return "tool"
+    return "aside" if operation.startswith("ai.embed") else "agent"
 
 
 def first_text(span: Span, *names: str) -> str | None:
@@ -78,7 +98,7 @@ def agent_of(span: Span, kind: Kind) -> str | None:
     named = first_text(span, "gen_ai.agent.name", "agent.name")
     if named or kind != "agent":
         return named
-    return first_text(span, "traceloop.entity.name", "gen_ai.agent.id") or (
+    return first_text(span, "traceloop.entity.name", "gen_ai.agent.id", "ai.telemetry.functionId") or (
         span.name.removeprefix("invoke_agent").strip() or None
     )
 
@@ -86,7 +106,7 @@ def agent_of(span: Span, kind: Kind) -> str | None:
 def tool_name_of(span: Span) -> str:
     """Return the tool that a span ran."""
     return (
-        first_text(span, "gen_ai.tool.name", "tool.name", "traceloop.entity.name")
+        first_text(span, "gen_ai.tool.name", "tool.name", "ai.toolCall.name", "traceloop.entity.name")
         or span.name.removeprefix("execute_tool").strip()
         or "unknown"
     )
@@ -94,19 +114,23 @@ def tool_name_of(span: Span) -> str:
 
 def call_id_of(span: Span) -> str | None:
     """Return the id of the call that a tool's span carried out."""
-    return first_text(span, "gen_ai.tool.call.id", "tool_call.id")
+    return first_text(span, "gen_ai.tool.call.id", "tool_call.id", "ai.toolCall.id")
 
 
 def arguments_of(span: Span) -> Json:
     """Return what a tool was called with, as it stands in the span."""
-    names = ("gen_ai.tool.call.arguments", "tool.parameters", "input.value", "traceloop.entity.input")
+    names = (
+        "gen_ai.tool.call.arguments", "tool.parameters", "input.value", "ai.toolCall.args", "tool_arguments",
+        "traceloop.entity.input",
+    )  # fmt: skip
     return next((span.attributes[name] for name in names if span.attributes.get(name) is not None), None)
 
 
 def result_of(span: Span) -> str | None:
     """Return what a tool gave, which may be an empty text."""
     names = (
-        "gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "ag2.code_execution.output",
+        "gen_ai.tool.call.result", "output.value", "ai.toolCall.result", "tool_response",
+        "traceloop.entity.output", "ag2.code_execution.output",
     )  # fmt: skip
     values = (span.attributes.get(name) for name in names)
     return next((as_text(value) for value in values if value is not None), None)
@@ -114,7 +138,7 @@ def result_of(span: Span) -> str | None:
 
 def model_of(span: Span) -> str | None:
     """Return the model that answered, else the one that was asked."""
-    return first_text(span, "gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+    return first_text(span, "gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.model.id")
 
 
 def provider_of(span: Span) -> str | None:
@@ -125,9 +149,21 @@ def provider_of(span: Span) -> str | None:
 def tokens_of(span: Span) -> tuple[int | None, int | None]:
     """Return prompt and completion tokens."""
     return (
-        _count(span, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
         _count(
-            span, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"
+            span,
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.prompt_tokens",
+            "llm.token_count.prompt",
+            "ai.usage.inputTokens",
+            "ai.usage.promptTokens",
+        ),
+        _count(
+            span,
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.token_count.completion",
+            "ai.usage.outputTokens",
+            "ai.usage.completionTokens",
         ),
     )
 
@@ -149,6 +185,8 @@ def cost_of(span: Span) -> float | None:
 def _count(span: Span, *names: str) -> int | None:
     for name in names:
         value = span.attributes.get(name)
+        if isinstance(value, str) and value.isdecimal() and len(value) <= _COUNT_DIGITS:
+            return int(value)
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         if (number := count_or_none(whole)) is not None:
             return number

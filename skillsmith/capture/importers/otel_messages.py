@@ -1,7 +1,8 @@
 """What a span says that went into a model and came out of it, in every dialect, as messages of one form.
 
 Dialects: ``gen_ai.input.messages`` with parts (or, as AG2 writes them, in OpenAI's form), the same as span
-events, OpenLLMetry's ``gen_ai.prompt.0.content``, OpenInference's ``llm.input_messages.0.message.content``.
+events (or in an attribute, as Logfire does), OpenLLMetry's ``gen_ai.prompt.0.content``, OpenInference's
+``llm.input_messages.0.message.content``, Vercel's ``ai.prompt.messages`` and ``ai.response.text``.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def inputs_of(span: Span, *, plain: bool = True) -> list[Said]:
     found = [Said(role="system", text=system.text)] if system and system.text else []
     said = _messages(structured(facts.get("gen_ai.input.messages")))
     said = said or _messages(nested(facts, "llm.input_messages")) or _messages(nested(facts, "gen_ai.prompt"))
-    said = said or [message for event in span.events for message in _of_event(event, choice=False)]
+    said = said or [message for event in _events(span) for message in _of_event(event, choice=False)]
+    said = said or _ai_sdk_input(facts)
     return found + (said or (_plain(facts, "input.value", role="user") if plain else []))
 
 
@@ -88,7 +90,8 @@ def outputs_of(span: Span, *, plain: bool = True) -> list[Said]:
     said = _messages(structured(facts.get("gen_ai.output.messages")), role="assistant")
     said = said or _messages(nested(facts, "llm.output_messages"), role="assistant")
     said = said or _messages(nested(facts, "gen_ai.completion"), role="assistant")
-    said = said or [message for event in span.events for message in _of_event(event, choice=True)]
+    said = said or [message for event in _events(span) for message in _of_event(event, choice=True)]
+    said = said or _ai_sdk_output(facts)
     return said or (_plain(facts, "output.value", role="assistant") if plain else [])
 
 
@@ -107,6 +110,31 @@ def _facts(span: Span) -> Mapping[str, Json]:
         if event.name == _DETAILS:
             return {**span.attributes, **event.attributes}
     return span.attributes
+
+
+def _events(span: Span) -> Iterator[SpanEvent]:
+    """Yield the events of a span, and those that one of its attributes lists."""
+    yield from span.events
+    for listed in items(structured(span.attributes.get("events"))):
+        if name := text_or_none(mapping(listed).get("event.name")):
+            yield SpanEvent(name=name, at=span.end, attributes=listed)
+
+
+def _ai_sdk_input(facts: Mapping[str, Json]) -> list[Said]:
+    prompt = mapping(structured(facts.get("ai.prompt")))
+    listed = structured(facts.get("ai.prompt.messages")) or prompt.get("messages") or prompt.get("prompt")
+    system = text_or_none(prompt.get("system"))
+    return [*([Said(role="system", text=system)] if system else []), *_messages(listed)]
+
+
+def _ai_sdk_output(facts: Mapping[str, Json]) -> list[Said]:
+    text = text_or_none(facts.get("ai.response.text")) or text_or_none(facts.get("ai.response.object"))
+    listed = [mapping(call) for call in items(structured(facts.get("ai.response.toolCalls")))]
+    calls = tuple(
+        tool_call(call.get("toolName"), call.get("toolCallId"), call.get("input", call.get("args")))
+        for call in listed
+    )
+    return [Said(role="assistant", text=text, calls=calls)] if text or calls else []
 
 
 def structured(value: Json) -> Json:

@@ -1,7 +1,8 @@
 """Spans as the exporters of OpenTelemetry write them, each brought to one form.
 
-Read are OTLP in JSON (of the collector's file exporter, of a backend's download) and the spans of Python's
-``ConsoleSpanExporter`` and of Phoenix, which have the same keys. Nothing of OpenTelemetry is needed for it.
+Read are OTLP in JSON (of the collector's file exporter, of a backend's download, spans with and without
+their envelope), the spans of Python's ``ConsoleSpanExporter`` and of Phoenix, which have the same keys, and
+those of ``otel_forms``. Nothing of OpenTelemetry is needed for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from skillsmith.capture.importers.base import items, mapping, text_or_none
+from skillsmith.capture.importers.jsontext import parsed_or_none
+from skillsmith.capture.importers.otel_forms import as_protocol
 from skillsmith.capture.importers.source import LogSource, Record
 from skillsmith.models import Json, Problem
 
@@ -22,6 +25,10 @@ Status = Literal["unset", "ok", "error"]
 
 _BATCHES = ("resourceSpans", "resource_spans", "batches")
 _SCOPES = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
+_WRAPPERS = ("trace", "data", "spans")
+_LOGS = ("resourceLogs", "resource_logs")
+_LOG_SCOPES = ("scopeLogs", "scope_logs")
+_LOG_RECORDS = ("logRecords", "log_records")
 _OTHER_SIGNALS = frozenset({"resourceLogs", "resourceMetrics", "resource_logs", "resource_metrics"})
 _STATUSES: Mapping[Json, Status] = {
     1: "ok", 2: "error", "STATUS_CODE_OK": "ok", "STATUS_CODE_ERROR": "error", "OK": "ok", "ERROR": "error",
@@ -71,8 +78,12 @@ class Span:
     resource: Mapping[str, Json] = field(default_factory=dict)
 
 
-def read_spans(source: LogSource) -> Iterator[Span | Problem]:
-    """Yield the spans of a file: OTLP or single spans, a document, a line or a list each."""
+Noted: TypeAlias = tuple[tuple[str, str], SpanEvent]
+"""What a log record notes, after trace and span that it is about."""
+
+
+def read_spans(source: LogSource) -> Iterator[Span | Noted | Problem]:
+    """Yield the spans of a file (OTLP or single ones, a document, a line or a list each), and logs' notes."""
     if isinstance(source.head, Problem):
         yield source.head
     elif source.head.lines:
@@ -83,15 +94,15 @@ def read_spans(source: LogSource) -> Iterator[Span | Problem]:
             yield from [value] if isinstance(value, Problem) else _of_document(source, value)
 
 
-def _of_line(source: LogSource, record: Record) -> Iterator[Span | Problem]:
-    found = list(spans_in(record.value))
+def _of_line(source: LogSource, record: Record) -> Iterator[Span | Noted | Problem]:
+    found: list[Span | Noted] = [*spans_in(record.value), *notes_in(record.value)]
     yield from found
     if not found and not _is_empty_batch(record.value):
         yield source.problem("no spans", record.line)
 
 
-def _of_document(source: LogSource, value: Json) -> Iterator[Span | Problem]:
-    found = list(spans_in(value))
+def _of_document(source: LogSource, value: Json) -> Iterator[Span | Noted | Problem]:
+    found: list[Span | Noted] = [*spans_in(value), *notes_in(value)]
     yield from found
     if not found and not _is_empty_batch(value):
         yield source.problem("holds no spans")
@@ -112,12 +123,38 @@ def spans_in(value: Json) -> Iterator[Span]:
     if batches:
         for batch in batches:
             yield from _of_batch(mapping(batch))
-    elif isinstance(record.get("trace"), dict):
-        yield from spans_in(record["trace"])
-    elif isinstance(record.get("data"), list):
-        yield from spans_in(record["data"])
-    elif (span := _single(record)) is not None:
+    elif inner := next(
+        (held for key in _WRAPPERS if isinstance(held := record.get(key), (dict, list))), None
+    ):
+        yield from spans_in(inner)
+    elif (span := _bare(record) or _single(record)) is not None:
         yield span
+
+
+def _bare(record: Mapping[str, Json]) -> Span | None:
+    """Return a span of the protocol that stands without its batch, or one of another tool."""
+    protocol = record if _either(record, "startTimeUnixNano") is not None else as_protocol(record)
+    return _otlp(protocol, {}) if protocol is not None else None
+
+
+def notes_in(value: Json) -> Iterator[Noted]:
+    """Yield what log records note about spans, by trace and span: some write their messages there."""
+    for batch in (mapping(one) for key in _LOGS for one in items(mapping(value).get(key))):
+        for scope in (mapping(one) for key in _LOG_SCOPES for one in items(batch.get(key))):
+            for record in (mapping(one) for key in _LOG_RECORDS for one in items(scope.get(key))):
+                trace_id, span_id = _id(_either(record, "traceId")), _id(_either(record, "spanId"))
+                if trace_id and span_id:
+                    yield (trace_id, span_id), _note(record)
+
+
+def _note(record: Mapping[str, Json]) -> SpanEvent:
+    attributes = _attributes(record.get("attributes"))
+    body = _value(mapping(record.get("body")))
+    said = parsed_or_none(body) if isinstance(body, str) else body
+    times = (_nanoseconds(_either(record, key)) for key in ("timeUnixNano", "observedTimeUnixNano"))
+    name = text_or_none(_either(record, "eventName")) or text_or_none(attributes.get("event.name"))
+    return SpanEvent(name=name or "", at=next((at for at in times if at), 0),
+                     attributes={**attributes, **mapping(said)})  # fmt: skip
 
 
 def _of_batch(batch: Mapping[str, Json]) -> Iterator[Span]:
@@ -167,6 +204,8 @@ def _either(record: Mapping[str, Json], name: str) -> Json:
 
 def _attributes(pairs: Json) -> dict[str, Json]:
     found: dict[str, Json] = {}
+    for name, value in mapping(pairs).items():  # of tools that write them plainly
+        _flatten(found, name, value)
     for pair in items(pairs):
         if isinstance(pair, dict) and (key := text_or_none(pair.get("key"))):
             found[key] = _value(mapping(pair.get("value")))

@@ -225,7 +225,7 @@ def _openai_responses(uri: str, request: Mapping[str, Json], response: Mapping[s
 
 
 def _google(uri: str, request: Mapping[str, Json], response: Mapping[str, Json]) -> Call:
-    parts = _GoogleParts()
+    parts = GoogleParts()
     messages = [parts.message(mapping(content)) for content in request["contents"]]
     candidate = mapping(next(iter(items(response.get("candidates"))), None))
     content = mapping(candidate.get("content"))
@@ -252,13 +252,14 @@ def _google(uri: str, request: Mapping[str, Json], response: Mapping[str, Json])
 
 
 @dataclass(slots=True)
-class _GoogleParts:
+class GoogleParts:
     """Google's parts as blocks. Calls may have no ids; they are numbered, and results come in their order."""
 
     _count: Counter[str] = field(default_factory=Counter)
     _open: dict[str, deque[str]] = field(default_factory=dict)
 
     def message(self, content: Mapping[str, Json]) -> dict[str, Json]:
+        """Return a chat message for one of Google's contents."""
         role = "assistant" if content.get("role") == "model" else "user"
         blocks: list[dict[str, Json]] = []
         for part in items(content.get("parts")):

@@ -35,6 +35,12 @@ _MORE_CALLS: Mapping[str, tuple[str, str]] = {
     "mcp_list_tools": ("mcp_list_tools", "server_label"),
     "mcp_approval_request": ("mcp_approval", "arguments"),
 }
+ITEMS = frozenset({
+    "code_interpreter_call", "custom_tool_call", "function_call", "mcp_call", "reasoning",
+    *_MORE_CALLS, *OUTPUTS,
+})  # fmt: skip
+"""Types of items that are no messages."""
+
 _RESULTS = ("results", "tools", "result")  # of the provider's tools, in the call's own item
 
 

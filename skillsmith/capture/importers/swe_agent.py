@@ -76,7 +76,8 @@ class _Attempt:
     done: int = 0
     task: str = ""
     work_dir: str | None = None
-    _open: str | None = None
+    _open: str | None = None  # code whose output is to come
+    _unanswered: str | None = None  # a tool call whose result is to come
     _seconds: float | None = None
     _acted: bool = False
     _places: dict[str, deque[int]] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class _Attempt:
         calls = [mapping(call) for call in items(message.get("tool_calls"))]
         for number, call in enumerate(calls):
             self._call(call, step if number == 0 else None, agent)
+        self._unanswered = text_or_none(calls[0].get("id")) if calls and step is not None else None
         if not calls and (action := text_or_none(message.get("action"))):
             self._run(action, step, agent)
 
@@ -167,7 +169,9 @@ class _Attempt:
         observed = self._observed()
         if self._open is not None and observed is not None:
             self._observe(observed)
-        self._open = None
+        if self._unanswered is not None and observed:
+            self._add_answer(self._unanswered, observed)
+        self._open = self._unanswered = None
 
     def _observed(self) -> str | None:
         step = self.steps[self.done - 1] if 0 < self.done <= len(self.steps) else {}
@@ -201,7 +205,11 @@ class _Attempt:
     def _add_tool_result(self, message: Mapping[str, Json]) -> None:
         ids = [call_id for call_id in items(message.get("tool_call_ids")) if isinstance(call_id, str)]
         call_id = ids[0] if ids else text_or_none(message.get("tool_call_id"))
-        tool = tool_result(self.timeline.tool_name(call_id), call_id, plain_text(message.get("content")))
+        self._add_answer(call_id, plain_text(message.get("content")))
+        self._unanswered = None
+
+    def _add_answer(self, call_id: str | None, text: str | None) -> None:
+        tool = tool_result(self.timeline.tool_name(call_id), call_id, text)
         self.timeline.add(
             Event(kind="tool_result", step=self.timeline.step, role="tool", tool=tool,
                   duration_seconds=self._seconds)

@@ -82,12 +82,21 @@ _Children: TypeAlias = Callable[[Any, _Place], Iterator[Child]]
 
 
 def signatures(tree: ast.AST) -> dict[str, list[str]]:
-    """Map the functions a block defines to the names of their positional parameters."""
-    return {
-        node.name: [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    """Map the functions and classes a block defines to the names of their positional parameters."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found[node.name] = _parameters(node)
+        elif isinstance(node, ast.ClassDef):
+            for made in node.body:
+                if isinstance(made, ast.FunctionDef) and made.name == "__init__":
+                    found[node.name] = _parameters(made)
+    return found
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
 
 
 def children(node: ast.AST, beside: Beside, known: Signatures) -> Iterator[Child]:

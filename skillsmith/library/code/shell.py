@@ -38,6 +38,9 @@ _READERS = frozenset(
     "realpath which true test set cd seq rev fold expand".split()
 )
 """Commands that change no file by themselves."""
+_SEARCHERS = frozenset({"grep", "egrep", "fgrep", "rg"})
+"""Commands whose first operand is what they look for."""
+_SEARCH_VALUES = frozenset({"A", "B", "C", "D", "d", "e", "f", "m"})
 _RESERVED = {
     "if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "in", "case", "esac", "{", "}",
     "!", "time", "[[", "]]", "function", "select",
@@ -131,6 +134,7 @@ class _Lexer:
         self._option: str | None = None
         self._starting = True
         self._raw = False
+        self._sought = False  # whether a search was told what for
         self.words = 0
         self.commands: list[str] = []
 
@@ -165,7 +169,7 @@ class _Lexer:
         operator = self._match(_OPERATOR)
         if operator is None:
             return False
-        self._starting, self._option, self._command = True, None, None
+        self._starting, self._option, self._command, self._sought = True, None, None, False
         if operator[0].endswith("\n"):
             self._skip_heredocs()
         return True
@@ -277,6 +281,7 @@ class _Lexer:
     def _follow(self, word: _Word) -> None:
         """Remember what the next word needs to know about this one."""
         text = self._text(word)
+        self._sought = self._sought or text == "-e" or not self._is_of_option(text)
         option = _OPTION.fullmatch(text) if word.plain else None
         self._option = option[1].replace("-", "_") if option else None
         self._raw = text == "=~"
@@ -295,9 +300,12 @@ class _Lexer:
             name = (setting[1] or setting[2]).replace("-", "_")
             source = "option" if setting[1] else "target"
             head = word.runs[0]  # the word itself stays: what follows depends on all of it
-            runs = [_Run(head.start + setting.end(), head.end, head.encoding), *word.runs[1:]]
+            after = [_Run(head.start + setting.end(), head.end, head.encoding), *word.runs[1:]]
+            runs = [run for run in after if run.start < run.end] or after[:1]
+        elif self._command in _SEARCHERS and not self._sought and not self._is_of_option(text):
+            name, source = "pattern", "option"
         beside = Beside(name=name, source=source if name else None, call=self._command)
-        whole = word.plain and len(word.runs) == 1 and setting is None
+        whole = word.plain and len(runs) == 1
         movable = not (self._raw or text in _RESERVED) and (
             setting is not None or not self._is_syntax(word, text)
         )
@@ -319,6 +327,10 @@ class _Lexer:
                 encoding=f"{run.encoding}-arg" if begins else run.encoding,
                 liftable=movable and (run.encoding != "sh-bare" or _SAFE.fullmatch(value) is not None),
             )
+
+    def _is_of_option(self, text: str) -> bool:
+        """Whether a word of a search is its command, an option or the value of one: not what is sought."""
+        return self._starting or text.startswith("-") or self._option in _SEARCH_VALUES
 
     def _is_syntax(self, word: _Word, text: str) -> bool:
         """Whether a word is a command's name or an option, or hides where it begins."""

@@ -141,24 +141,29 @@ class _Tracer:
         near = [(steps, found) for found in mentions if (steps := distance(found, literal)) is not None]
         if near:
             return min(near, key=lambda pair: pair[0])[1]
-        return mentions[0] if self._is_setting(value, literal, mentions) else None
+        standing = self._is_setting(value, literal) or self._is_argument(value)
+        return mentions[0] if standing and _is_said_once(value, mentions) else None
 
-    def _is_setting(self, value: object, literal: Literal, mentions: Sequence[Occurrence]) -> bool:
-        """Whether a short number, said once in figures, is the one that the code gives a telling name."""
-        if value in _IDIOMS or literal.beside.source != "target" or not has_telling_name(literal):
-            return False
-        said = [found for found in mentions if spelled(found)[0].isdigit() or spelled(found)[0] == "-"]
-        once_each = len({found.said.seq for found in mentions}) == len(mentions)
-        return bool(said) and once_each and self._standing(value) == 1
+    def _is_setting(self, value: object, literal: Literal) -> bool:
+        """Whether a short number is the one that the code gives a telling name."""
+        named = literal.beside.source == "target" and has_telling_name(literal)
+        return named and len(self._standing(value)) == 1
 
-    def _standing(self, value: object) -> int:
-        """Return in how many places the code has a number."""
-        return sum(
-            _is_same(literal.value, value)
+    def _is_argument(self, value: object) -> bool:
+        """Whether the code has a short number only as what it gives to functions of its own."""
+        standing = self._standing(value)
+        return bool(standing) and all(
+            literal.beside.source == "parameter" and literal.beside.call is not None for literal in standing
+        )
+
+    def _standing(self, value: object) -> list[Literal]:
+        """Return the places where the code has a number."""
+        return [
+            literal
             for facts in self._kept
             for literal in facts.literals
-            if literal.whole
-        )
+            if literal.whole and _is_same(literal.value, value)
+        ]
 
     def _is_said_value(self, value: str, literal: Literal, found: Occurrence) -> bool:
         """Whether words that equal a string are that string's source, and no mere chance."""
@@ -228,6 +233,13 @@ class _Tracer:
                 span = literal.segment.source_span(*match.span())
             if span is not None:
                 self._drafts.place(self._drafts.add(draft), facts, literal, span)
+
+
+def _is_said_once(value: object, mentions: Sequence[Occurrence]) -> bool:
+    """Whether a number that is no idiom was said in figures, once by each who said it."""
+    said = [found for found in mentions if spelled(found)[0].isdigit() or spelled(found)[0] == "-"]
+    once_each = len({found.said.seq for found in mentions}) == len(mentions)
+    return value not in _IDIOMS and bool(said) and once_each
 
 
 def _may_take(draft: Draft, facts: Facts, literal: Literal, match: re.Match[str]) -> bool:

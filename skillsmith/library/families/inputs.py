@@ -71,6 +71,10 @@ class FamilyInputs:
         """Return a copy to go back to."""
         return FamilyInputs(self.base, dict(self._known), set(self._names))
 
+    def all_but(self, others: FamilyInputs) -> list[FamilyInput]:
+        """Return the inputs that another set has not."""
+        return [one for key, one in self._known.items() if key not in others._known]
+
     def restore(self, before: FamilyInputs) -> None:
         """Go back to a copy."""
         self._known, self._names = dict(before._known), set(before._names)

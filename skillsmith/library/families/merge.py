@@ -22,7 +22,7 @@ from skillsmith.library.families.sources import (
     part_of,
 )
 from skillsmith.library.program.bindings import resolve, show, sources
-from skillsmith.library.trace.align import Column, TracedRun
+from skillsmith.library.trace.align import Column, TracedRun, signature
 from skillsmith.library.trace.calls import Call
 from skillsmith.library.trace.common_paths import Sought, common_path
 from skillsmith.library.trace.results import as_exact
@@ -88,6 +88,36 @@ class Merger:
         known = self._known(calls)
         if known is not None:
             return known
+        before = self._snapshot()
+        wider = self._made_everywhere(calls)
+        if wider is not None:
+            node = self._bound(wider)
+            new = [one for one in self.inputs.all_but(before.inputs) if one.said < len(self.runs)]
+            if not new:
+                return node
+            self._restore(before)
+        return self._bound(calls)
+
+    def _made_everywhere(self, calls: Mapping[int, Call]) -> dict[int, Call] | None:
+        """Return a look together with the same one of the runs that made it, too, and had no use for it."""
+        first = next(iter(calls.values()))
+        if first.effect != "read" or len(calls) == len(self.runs):
+            return None
+        found = dict(calls)
+        for number, run in enumerate(self.runs):
+            if number in found:
+                continue
+            end = min((goal.seq for goal in run.goals), default=run.calls[-1].seq + 1 if run.calls else 0)
+            alike = [
+                call for call in looks_before(run, first.name, end) if signature(call) == signature(first)
+            ]
+            if len({as_exact(given(call)) for call in alike}) != 1:
+                return None
+            found[number] = alike[-1]
+        return dict(sorted(found.items()))
+
+    def _bound(self, calls: Mapping[int, Call]) -> str:
+        """Make the node of calls and return its id."""
         first = next(iter(calls.values()))
         mark = f"call{first.seq}@{next(iter(calls))}"
         arguments = {

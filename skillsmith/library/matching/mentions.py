@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from pathlib import Path, PurePath
 
-from skillsmith.library.program.dates import days_in, like_default
+from skillsmith.library.program.dates import days_in, keeps_a_time, like_default
 from skillsmith.models import Json, Variable, VariableType
 
 NUMBER_WORDS = (
@@ -88,7 +88,9 @@ def mentions(task: str, variable: Variable, *, today: date, folder: Path) -> lis
 
 
 def _dates(task: str, variable: Variable, today: date) -> Iterator[Mention]:
-    for found in sorted(days_in(task, today=today), key=lambda one: one.start):
+    if keeps_a_time(variable.default):
+        return
+    for found in sorted(days_in(task, today=today, like=variable.default), key=lambda one: one.start):
         value = like_default(found.day, variable.default)
         yield Mention(start=found.start, end=found.end, value=value, strength=1, note=found.note)
 

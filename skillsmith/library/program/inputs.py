@@ -12,6 +12,7 @@ import orjson
 
 from skillsmith.errors import MissingInputError, UsageError
 from skillsmith.library.program.dates import like_default, parse_date
+from skillsmith.library.program.phones import like_phone
 from skillsmith.models import Json, Skill, Variable
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -120,7 +121,7 @@ def _string(value: Json, variable: Variable, _: date | None) -> Json:
         return str(value)
     if not isinstance(value, str):
         raise TypeError(value)
-    return value
+    return like_phone(value, variable.default)
 
 
 def _filled(value: Json, variable: Variable, _: date | None) -> Json:
@@ -163,7 +164,8 @@ def _boolean(value: Json, _: Variable, __: date | None) -> Json:
 def _date(value: Json, variable: Variable, today: date | None) -> Json:
     if not isinstance(value, str):
         raise TypeError(value)
-    day = parse_date(value, today=today or datetime.now(UTC).astimezone().date())
+    today = today or datetime.now(UTC).astimezone().date()
+    day = parse_date(value, today=today, like=variable.default)
     if day is not None:
         return like_default(day, variable.default)
     datetime.fromisoformat(value.strip())  # a point in time is kept as it is written

@@ -160,7 +160,7 @@ def common_sequence(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[
 
 
 def _fallings(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[int]:
-    """Return a row of bits for each rest of ``one``: which items of ``other``, from its end, add no length."""
+    """Return a row of bits for each rest of ``one``: which items of ``other``, from its end, add nothing."""
     places: dict[Hashable, int] = {}
     for place, item in enumerate(reversed(other)):
         places[item] = places.get(item, 0) | 1 << place
