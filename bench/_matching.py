@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from skillsmith.db import Database
+from skillsmith.library.embedding.vocabulary import KnowsWords
 from skillsmith.library.matcher import SkillMatcher
 from skillsmith.library.matching.wording import spoken
 from skillsmith.library.repository import SkillRepository
@@ -141,6 +142,10 @@ class Remembering:
         new = list(dict.fromkeys(text for text in texts if text not in self._known))
         self._known |= zip(new, self._embedder.embed(new), strict=True)
         return [self._known[text] for text in texts]
+
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Tell of each word whether the model knows it."""
+        return self._embedder.knows(words) if isinstance(self._embedder, KnowsWords) else [True] * len(words)
 
 
 class Library:

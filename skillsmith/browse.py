@@ -19,6 +19,7 @@ from skillsmith.errors import NotFoundError
 from skillsmith.events import EventLog, dump_json
 from skillsmith.models import Event, Run
 from skillsmith.runs import RunRepository
+from skillsmith.word_pieces import in_pieces, term
 
 TEXT_CHARS: Final = 240
 """Of an event's text that a list shows."""
@@ -306,5 +307,5 @@ def _escaped(text: str) -> str:
 
 def _as_you_type(text: str) -> str:
     """Return a full-text query for all of the words, the last of which may be unfinished."""
-    words = re.findall(r"\w+", text)
-    return " AND ".join(f'"{word}"' + ("*" if word == words[-1] else "") for word in words)
+    words = re.findall(r"\w+", in_pieces(text))
+    return " AND ".join(f'"{word}"*' if word == words[-1] else term(word) for word in words)

@@ -49,6 +49,9 @@ _FOREIGN_HINTS = (
 )
 _COPY_ATTEMPTS = 5
 
+sqlean.register_adapter(type(None), {}.get)  # a builtin that returns None: without one the driver looks
+# through four protocols for each NULL, which takes as long as the rest of a short row (1 µs, measured)
+
 
 def is_locked(error: BaseException) -> bool:
     """Tell whether an error means that another process holds the file for now."""
@@ -82,6 +85,12 @@ class Database:
         self.readonly = readonly
         self._patience = BUSY_TIMEOUT_SECONDS if patience is None else patience
         self._depth = 0
+        self._frozen: list[tuple[int, int]] | None = None
+        self._renewed = 0
+        self._extensions: list[Path] = []
+        self._open()
+
+    def _open(self) -> None:
         with wrap_errors(self.path):
             self.conn = self._connect()
             try:
@@ -89,6 +98,21 @@ class Database:
             except BaseException:
                 self.conn.close()
                 raise
+
+    def _renew(self) -> None:
+        """Open a file anew that is read as one that does not change, when it did."""
+        if self._frozen == _stamps(*_with_log(Path(self.path))):
+            return
+        old, frozen = self.conn, self._frozen
+        try:
+            self._open()
+            for library in self._extensions:
+                self._load(library)
+        except BaseException:  # the next statement tries again
+            self.conn, self._frozen = old, frozen
+            raise
+        old.close()
+        self._renewed += 1
 
     def _connect(self) -> Any:
         if self.path == ":memory:":
@@ -100,7 +124,9 @@ class Database:
             raise NotFoundError(f"there is no database at {self.path}")
         if not self.readonly:
             _make_folder(file.parent, hint="choose another --db")
-        uri = file.absolute().as_uri() + (_reading(file) if self.readonly else "")
+        stamps, mode = _stamps(*_with_log(file)), _reading(file) if self.readonly else ""
+        self._frozen = stamps if "immutable" in mode else None
+        uri = file.absolute().as_uri() + mode
         return sqlean.connect(uri, uri=True, isolation_level=None, timeout=self._patience)
 
     def _prepare(self) -> None:
@@ -108,7 +134,7 @@ class Database:
         for pragma in (
             "foreign_keys = ON",
             "synchronous = NORMAL",
-            "mmap_size = 268435456",
+            f"mmap_size = {268435456 if self._frozen is None else 0}",  # others may cut such a file short
             "wal_autocheckpoint = 4000",
         ):
             self.conn.execute(f"PRAGMA {pragma}")
@@ -151,8 +177,13 @@ class Database:
 
     def execute(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Any:
         """Run one statement and return its cursor."""
-        with wrap_errors(self.path):
+        if self._frozen is not None:
+            self._renew()
+        try:
             return self.conn.execute(sql, params)
+        except sqlean.DatabaseError:
+            with wrap_errors(self.path):  # only now: to enter it costs as much as a short statement
+                raise
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
         """Run one statement for each row of parameters."""
@@ -161,6 +192,8 @@ class Database:
 
     def one(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Row | None:
         """Return the first row, or None."""
+        if self._frozen is not None:
+            self._renew()
         with wrap_errors(self.path):
             return self.conn.execute(sql, params).fetchone()
 
@@ -171,6 +204,8 @@ class Database:
 
     def all(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
         """Return all rows; only for results known to be short."""
+        if self._frozen is not None:
+            self._renew()
         with wrap_errors(self.path):
             return list(self.conn.execute(sql, params).fetchall())
 
@@ -203,6 +238,10 @@ class Database:
         Raises:
             StorageError: The library cannot be loaded here.
         """
+        self._load(library)
+        self._extensions.append(library)
+
+    def _load(self, library: Path) -> None:
         try:
             self.conn.enable_load_extension(True)  # noqa: FBT003  (the driver takes it by position only)
             self.conn.load_extension(str(library.with_suffix("")))
@@ -212,7 +251,7 @@ class Database:
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has committed."""
-        return int(self.conn.execute("PRAGMA data_version").fetchone()[0])
+        return int(self.scalar("PRAGMA data_version")) + (self._renewed << 32)
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the file is in use; replaces nothing on failure.
@@ -256,11 +295,15 @@ def may_write(path: Path | str) -> bool:
 def _reading(file: Path) -> str:
     """Return how to open a file for reading only.
 
-    A write-ahead log is read through an index beside it. Where that cannot be made and nobody has the file
-    open, it is read as a file that does not change.
+    A write-ahead log is read through an index beside it. Where that cannot be made, or would not belong to
+    the file's owner, and nobody has the file open, it is read as a file that does not change.
     """
-    logged = file.with_name(file.name + "-wal").exists()
-    return "?mode=ro" if logged or may_write(file) else "?mode=ro&immutable=1"
+    _, log = _with_log(file)
+    return "?mode=ro" if log.exists() or may_write(file) else "?mode=ro&immutable=1"
+
+
+def _with_log(file: Path) -> tuple[Path, Path]:
+    return file, file.with_name(file.name + "-wal")
 
 
 def _make_folder(folder: Path, *, hint: str) -> None:
@@ -313,7 +356,7 @@ def open_foreign(path: Path | str) -> Iterator[ForeignDatabase]:
         try:
             with file.open("rb") as opened:
                 mode = "?mode=ro&immutable=1" if opened.read(20)[18:] == b"\x02\x02" else "?mode=ro"
-            logged = file.with_name(file.name + "-wal").exists()
+            logged = _with_log(file)[1].exists()
             uri = (_copied(file, Path(folder)) if logged else file).absolute().as_uri()
             uri += "" if logged else mode
             conn = sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
@@ -329,7 +372,7 @@ def open_foreign(path: Path | str) -> Iterator[ForeignDatabase]:
 
 def _copied(file: Path, folder: Path) -> Path:
     """Copy a database with its log at a moment at which nobody writes."""
-    log = file.with_name(file.name + "-wal")
+    _, log = _with_log(file)
     copy = folder / "copy.db"
     for _ in range(_COPY_ATTEMPTS):
         before = _stamps(file, log)

@@ -7,8 +7,6 @@ blob and one index searches it all.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +15,18 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-import orjson
-
 from skillsmith.blobs import BlobStore
+from skillsmith.columns import countable, dump_json, load_json, parse_json, storable
 from skillsmith.db import Database, IntegrityError, Row, page
-from skillsmith.models import CodeUse, Event, Json, ToolUse
+from skillsmith.models import CodeUse, Event, EventKind, Json, ToolUse
 from skillsmith.models.quick import maker
+from skillsmith.word_pieces import in_pieces, indexed, term
+
+__all__ = [
+    "INDEXED_CHARS", "INDEX_BATCH", "INLINE_CHARS", "RANKED_HITS", "EventLog", "EventRow", "content_of",
+    "dump_json", "event_of", "event_row", "fts_query", "insert_rows", "load_json", "parse_json", "row_of",
+    "searchable", "storable",
+]  # fmt: skip
 
 INLINE_CHARS = 4096
 """Longer content goes to a blob."""
@@ -31,9 +35,6 @@ INDEX_BATCH = 1000
 INDEXED_CHARS = 100_000
 """Of a longer text only the beginning is searchable."""
 
-_MAX_INTEGER = 2**63 - 1
-_MAX_DEPTH = 100
-_LONG_NUMBER = re.compile("[0-9]{19}")
 _RESERVED = frozenset({"tool", "code", "record_id", "data"})
 """Keys of the data column; an event's own data that uses one of them goes one level down."""
 
@@ -46,8 +47,63 @@ _BEST_HITS = "SELECT rowid FROM events_fts WHERE events_fts MATCH ? AND rowid >=
 RANKED_HITS = 1000
 """So many of the newest events with the words are ranked: all of a common word's would take half a second."""
 
+_CONTENT = 6
+"""Where the content stands in an ``EventRow``; behind it its blob."""
+
 _MOST_ROWS = 64
 """Rows of one statement: powers of two up to this, so that few statements have to be compiled."""
+
+
+class EventRow(tuple[Any, ...]):
+    """What the table holds of an event, from ``step`` on; its content is whole, however long."""
+
+    __slots__ = ()
+
+
+def event_row(  # noqa: PLR0913  (what an event has)
+    kind: str,
+    *,
+    step: int = 1,
+    role: str | None = None,
+    agent: str | None = None,
+    recipient: str | None = None,
+    at: float | None = None,
+    content: str | None = None,
+    reasoning: str | None = None,
+    tool: ToolUse | None = None,
+    code: CodeUse | None = None,
+    data: Mapping[str, Json] | None = None,
+    duration_seconds: float | None = None,
+    tokens_in: int | None = None,
+    tokens_out: int | None = None,
+    cost_usd: float | None = None,
+    record_id: str | None = None,
+) -> EventRow:
+    """Return the row of an event with these fields; its texts may hold what SQLite cannot."""
+    if tool is not None or code is not None:
+        content = _content(kind, content, tool, code)
+    if data and (type(data) is not dict or not _RESERVED.isdisjoint(data)):
+        data = {"data": data} if data.keys() & _RESERVED else dict(data)
+    if tool is not None or code is not None or record_id:
+        data = {**(data or {}), **_facts_of(tool, code, record_id)}
+    return EventRow((
+        step, kind, role, agent, recipient, at, content, None, reasoning, dump_json(data) if data else None,
+        duration_seconds, countable(tokens_in), countable(tokens_out), cost_usd,
+    ))  # fmt: skip
+
+
+def row_of(event: Event) -> EventRow:
+    """Return an event's row."""
+    (step, kind, role, agent, recipient, at, content, blob, reasoning, *rest) = event_row(
+        event.kind, step=event.step, role=event.role, agent=event.agent, recipient=event.recipient,
+        at=event.at, content=event.content, reasoning=event.reasoning, tool=event.tool, code=event.code,
+        data=event.data, duration_seconds=event.duration_seconds, tokens_in=event.tokens_in,
+        tokens_out=event.tokens_out, cost_usd=event.cost_usd, record_id=event.record_id,
+    )  # fmt: skip
+    return EventRow((
+        step, kind, storable(role), storable(agent), storable(recipient), at, storable(content), blob,
+        storable(reasoning), *rest,
+    ))  # fmt: skip
 
 
 class EventLog:
@@ -69,34 +125,34 @@ class EventLog:
             events: In order; their ``seq`` is assigned here.
             last: The run's last sequence number, where it is known; another writer may have gone on since.
         """
+        return self.append_rows(run, [row_of(event) for event in events], last=last)
+
+    def append_rows(self, run: int, rows: Sequence[EventRow], *, last: int | None = None) -> int:
+        """Do ``append`` for events that are rows already."""
         if last is not None:
             with suppress(IntegrityError):
-                return self._append(run, events, last)
+                return self._append(run, rows, last)
         with self._db.transaction():
             last = self._db.scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,))
-            return self._append(run, events, int(last or 0))
+            return self._append(run, rows, int(last or 0))
 
-    def _append(self, run: int, events: Sequence[Event], last: int) -> int:
-        if len(events) == 1 and len(content_of(events[0]) or "") <= INLINE_CHARS:
+    def _append(self, run: int, rows: Sequence[EventRow], last: int) -> int:
+        if len(rows) == 1 and len(rows[0][_CONTENT] or "") <= INLINE_CHARS:
             # The capture of a live run may write one event at a time: a statement is its own transaction.
-            insert_rows(self._db, _INSERT, [self._row(run, last + 1, events[0])])
+            insert_rows(self._db, _INSERT, [(run, last + 1, *rows[0])])
         else:
             with self._db.transaction():
-                rows = [self._row(run, last + offset, event) for offset, event in enumerate(events, 1)]
-                insert_rows(self._db, _INSERT, rows)
-        return last + len(events)
+                whole = [
+                    (run, seq, *(row if len(row[_CONTENT] or "") <= INLINE_CHARS else self._outside(row)))
+                    for seq, row in enumerate(rows, last + 1)
+                ]
+                insert_rows(self._db, _INSERT, whole)
+        return last + len(rows)
 
-    def _row(self, run: int, seq: int, event: Event) -> tuple[Any, ...]:
-        content = storable(content_of(event))
-        blob = None
-        if content is not None and len(content) > INLINE_CHARS:
-            blob, content = self._blobs.put(content.encode()), None
-        return (
-            run, seq, event.step, event.kind, storable(event.role), storable(event.agent),
-            storable(event.recipient), event.at, content, blob, storable(event.reasoning), _data_of(event),
-            event.duration_seconds, _countable(event.tokens_in), _countable(event.tokens_out),
-            event.cost_usd,
-        )  # fmt: skip
+    def _outside(self, row: EventRow) -> tuple[Any, ...]:
+        """Store the content beside the table, and return the row that points to it."""
+        digest = self._blobs.put(row[_CONTENT].encode())
+        return *row[:_CONTENT], None, digest, *row[_CONTENT + 2 :]
 
     def replay(
         self,
@@ -146,17 +202,9 @@ class EventLog:
          tokens_in, tokens_out, cost) = row  # fmt: skip
         if blob is not None:
             content = self._blobs.get(blob).decode()
-        tool = code = data = record_id = None
-        if text is not None:
-            data = load_json(text)
-            record_id = data.pop("record_id", None)
-            tool = _tool(kind, data.pop("tool", None), content)
-            code = _code(kind, data.pop("code", None), content)
-            data = data.pop("data", data) or None
-            content = content if tool is None and code is None else None
-        return _built(
-            kind, seq, at, step, role, agent, recipient, content, reasoning, tool, code, data, duration,
-            tokens_in, tokens_out, cost, record_id,
+        return _event(
+            seq, step, kind, role, agent, recipient, at, content, reasoning, text, duration, tokens_in,
+            tokens_out, cost,
         )  # fmt: skip
 
     def index_pending(self) -> int:
@@ -176,7 +224,7 @@ class EventLog:
                 )
                 if not rows:
                     return added
-                texts = [(row["id"], searchable(self.event(row))[:INDEXED_CHARS]) for row in rows]
+                texts = [(row["id"], indexed(searchable(self.event(row))[:INDEXED_CHARS])) for row in rows]
                 self._db.executemany("INSERT INTO events_fts (rowid, text) VALUES (?, ?)", texts)
                 self._db.execute(
                     "INSERT INTO meta (key, value) VALUES ('fts_watermark', ?)"
@@ -253,39 +301,50 @@ def _inserting(statement: str, rows: int, columns: int) -> str:
 _built = maker(Event)
 
 
-def storable(text: str | None) -> str | None:
-    """Return text that SQLite can hold: lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
-    if text is None or text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+def event_of(row: EventRow) -> Event:
+    """Return the event that a row was made of."""
+    return _event(0, *row[: _CONTENT + 1], *row[_CONTENT + 2 :])
 
 
-def _countable(number: int | None) -> int | None:
-    """Return a count that SQLite can hold; what a damaged log claims beyond that is not known."""
-    return None if number is None or abs(number) > _MAX_INTEGER else number
+def _event(  # noqa: PLR0913, PLR0917  (the columns in their order: made for each row that is read)
+    seq: int, step: int, kind: EventKind, role: str | None, agent: str | None, recipient: str | None,
+    at: float | None, content: str | None, reasoning: str | None, text: str | None, duration: float | None,
+    tokens_in: int | None, tokens_out: int | None, cost: float | None,
+) -> Event:  # fmt: skip
+    tool = code = data = record_id = None
+    if text is not None:
+        data = load_json(text)
+        record_id = data.pop("record_id", None)
+        tool = _tool(kind, data.pop("tool", None), content)
+        code = _code(kind, data.pop("code", None), content)
+        data = data.pop("data", data) or None
+        content = content if tool is None and code is None else None
+    return _built(
+        kind, seq, at, step, role, agent, recipient, content, reasoning, tool, code, data, duration,
+        tokens_in, tokens_out, cost, record_id,
+    )  # fmt: skip
 
 
 def fts_query(text: str, *, operator: str = "OR") -> str:
     """Return an FTS5 expression over the words of any text; empty when it has none."""
-    return f" {operator} ".join(f'"{word}"' for word in re.findall(r"\w+", text))
+    return f" {operator} ".join(map(term, re.findall(r"\w+", in_pieces(text))))
 
 
 def content_of(event: Event) -> str | None:
     """Return the text an event is about, whatever its kind."""
-    tool, code = event.tool, event.code
-    if event.kind == "tool_call" and tool:
+    return _content(event.kind, event.content, event.tool, event.code)
+
+
+def _content(kind: str, content: str | None, tool: ToolUse | None, code: CodeUse | None) -> str | None:
+    if kind == "tool_call" and tool:
         return tool.arguments
-    if event.kind == "tool_result" and tool:
+    if kind == "tool_result" and tool:
         return tool.result
-    if event.kind == "code" and code:
+    if kind == "code" and code:
         return code.text
-    if event.kind == "code_result" and code:
+    if kind == "code_result" and code:
         return code.output
-    return event.content
+    return content
 
 
 def searchable(event: Event) -> str:
@@ -294,69 +353,19 @@ def searchable(event: Event) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _data_of(event: Event) -> str | None:
-    data: dict[str, Json] = dict(event.data or {})
-    if data.keys() & _RESERVED:
-        data = {"data": data}
-    if event.tool:
-        data["tool"] = _present(name=event.tool.name, call_id=event.tool.call_id, error=event.tool.error)
-    if event.code:
-        code = {
-            "language": event.code.language,
-            "call_id": event.code.call_id,
-            "exit_code": event.code.exit_code,
-        }
-        data["code"] = {name: value for name, value in code.items() if value is not None}
-    if event.record_id:
-        data["record_id"] = event.record_id
-    return dump_json(data) if data else None
+def _facts_of(tool: ToolUse | None, code: CodeUse | None, record_id: str | None) -> dict[str, Json]:
+    facts: dict[str, Json] = {}
+    if tool:
+        facts["tool"] = _present(name=tool.name, call_id=tool.call_id, error=tool.error)
+    if code:
+        facts["code"] = _present(language=code.language, call_id=code.call_id, exit_code=code.exit_code)
+    if record_id:
+        facts["record_id"] = record_id
+    return facts
 
 
 def _present(**fields: Json) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def dump_json(value: Json) -> str:
-    """Write JSON for a column; what JSON cannot hold becomes its text form.
-
-    Integers beyond 64 bits are kept. The fast reader would make floats of them, so text that holds any begins
-    with a space, which tells ``load_json`` to read it slowly.
-    """
-    try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # lone surrogates, huge integers, keys of other types, cycles, very deep nesting
-        return " " + json.dumps(_plain(value, ()), ensure_ascii=False, separators=(",", ":"))
-
-
-def load_json(text: str) -> Json:
-    """Read JSON that ``dump_json`` wrote."""
-    return json.loads(text) if text.startswith(" ") else orjson.loads(text)
-
-
-def parse_json(text: str) -> Json:
-    """Read JSON that someone else wrote, with integers of any size.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    value = orjson.loads(text)
-    return json.loads(text) if _LONG_NUMBER.search(text) else value
-
-
-def _plain(value: Json, around: tuple[int, ...]) -> Json:
-    """Return what the standard library can write: cycles and what is nested too deeply are cut."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return storable(value) if isinstance(value, str) else value
-    if id(value) in around or len(around) > _MAX_DEPTH:
-        return "…"
-    inner = (*around, id(value))
-    if isinstance(value, Mapping):
-        return {storable(str(key)): _plain(item, inner) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, inner) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return storable(str(value))
 
 
 def _tool(kind: str, fields: dict[str, Any] | None, content: str | None) -> ToolUse | None:

@@ -24,7 +24,7 @@ from skillsmith.secret_formats import is_placeholder, may_hold_secret, secrets_i
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
-EDITION: Final = 2
+EDITION: Final = 3
 """Changes when this scan learns to find more: what an earlier edition has cleared is then scanned again."""
 
 DETECTORS: Final = (
@@ -42,9 +42,9 @@ SHOWN: Final = 3
 _AS_WRITTEN: Final = (
     r"A(?:C[a-z0-9]{32}|(?:3T|BIA|CCA|KIA|SIA)[0-9A-Z]{16})",
     r"SK[a-z0-9]{32}",
-    r"BEGIN .*PRIVATE",
+    r"BEGIN .{0,15}PRIVATE",
     r"T3BlbkFJ",
-    r"eyJ[\w=-]+\.[\w=-]",
+    r"eyJ[\w=-]++\.[\w=-]",
     r"GR1348941",
     r"-(?:us[0-9]|(?<=PuTTY-)User|(?<=sq0csp-)|(?<=pypi-)AgE)",
     r"-(?:(?<=gl[dfr]t-)|(?<=gl(?:pat|cbt|imt|ptt|oas)-)|(?<=glsoat-)|(?<=glagent-))",
@@ -52,6 +52,9 @@ _AS_WRITTEN: Final = (
     r"\.(?:(?<=SG\.)[\w-]{22}|[\w-]{6}\.[\w-]{27})",
     r":(?:(?<=\d{8}:)[\w-]{35}|//[^\s/:@]*:[^\s/@]+@)",
 )
+_NAME_END: Final = "\x1f"
+"""Behind what another text is called: a name and its value may make a secret only together."""
+
 _IN_LOWER_CASE: Final = (
     r"pass(?:w|(?<=dbpass)|(?<=db_pass)|(?<=databasepass)|(?<=database_pass)|(?<=keypass)|(?<=key_pass))",
     r"key(?:(?<=dbkey)|(?<=apikey)|(?<=(?:auth|priv)key)|(?<=clientkey)|(?<=(?:account|private|service)key))",
@@ -61,7 +64,7 @@ _IN_LOWER_CASE: Final = (
     r"pwd",
     r"secret",
     r"contrase",
-    r"aws.*(?:key|pw|pass|token)",
+    r"aws.{0,20}(?:key|pw|pass|token|\x1f)",
     r"xox[apbosr]-",
     r"hooks\.slack\.com",
 )
@@ -161,13 +164,20 @@ def _may_hold(text: str) -> bool:
 
 def _triggers(text: str) -> bool:
     """Tell whether a detector may find something in a text."""
-    lowered = text.lower()
+    lowered = _lowered(text)
     return any(one.search(text) for one in _TRIGGERS) or any(one.search(lowered) for one in _LOWER_TRIGGERS)
+
+
+def _lowered(text: str) -> str:
+    """Return a text in lower case, with each letter that expressions take for one of ASCII as that one."""
+    if not text.isascii():
+        text = text.replace("\u017f", "s").replace("\u0130", "i").replace("\u0131", "i")
+    return text.lower()
 
 
 def _telling_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield number and text of the lines in which a detector may find something."""
-    lowered = text.lower()
+    lowered = _lowered(text)
     found = {number for one in _TRIGGERS for number in _line_numbers(one, text)}
     found.update(number for one in _LOWER_TRIGGERS for number in _line_numbers(one, lowered))
     lines = text.split("\n") if found else []
@@ -185,7 +195,7 @@ def _line_numbers(pattern: re.Pattern[str], text: str) -> Iterator[int]:
 def _together(value: Json) -> str:
     """Return a text that holds each of a value's texts, keys too, as lines of its own.
 
-    What another text may be called has a quotation mark behind it, as in the line that shows it.
+    What another text may be called ends with a mark of its own.
     """
     parts: list[str] = []
     _gather((value,), parts)
@@ -198,9 +208,9 @@ def _gather(values: Iterable[Json], parts: list[str]) -> None:
         if kind is str:
             parts.append(value)
         elif kind is dict and value.get("encoding") != "base64":
-            parts.append('"\n'.join(map(str, value)) + '"')
+            parts.extend(f"{key}{_NAME_END}" for key in value)
             if type(name := value.get("name")) is str:
-                parts.append(f'{name}"')
+                parts.append(f"{name}{_NAME_END}")
             _gather(value.values(), parts)
         elif kind is list:
             try:
@@ -208,7 +218,7 @@ def _gather(values: Iterable[Json], parts: list[str]) -> None:
             except TypeError:  # not only texts
                 _gather(value, parts)
         elif kind is not int and kind is not bool and value is not None:
-            parts.extend(text.text for text in _texts(value, ""))
+            parts.extend(f"{text.text}\n{text.named or ''}" for text in _texts(value, ""))
 
 
 def _texts(value: Json, where: str, name: str | None = None, *, prune: bool = False) -> Iterator[_Text]:
@@ -241,7 +251,7 @@ def _texts_of_mapping(value: Mapping[str, Json], where: str, *, prune: bool) -> 
         if key == "content" and value.get("encoding") == "base64":
             item = _decoded(item)  # noqa: PLW2901  (the same content, readable)
         named = own_name if key in _NAMED_BY and isinstance(own_name, str) else str(key)
-        if prune and not _may_hold(_together([f'{key}"', f'{named}"', item])):
+        if prune and not _may_hold(_together([f"{key}{_NAME_END}", f"{named}{_NAME_END}", item])):
             continue
         yield _Text(f"{inner} (key)", str(key), None)
         yield from _texts(item, inner, named)

@@ -21,7 +21,7 @@ from skillsmith.events import EventLog, dump_json, insert_rows, load_json, stora
 from skillsmith.files import FileRepository
 from skillsmith.ids import new_id
 from skillsmith.models import Event, Json, Outcome, Run, RunRecord, RunStatus, StepExecutionSummary
-from skillsmith.step_rows import step_row
+from skillsmith.step_rows import StepRow, step_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,11 +324,11 @@ class RunRepository:
             columns: host_id, title, started_at, ended_at, agent_transitions, intermediate_artifacts,
                 context_snapshots.
         """
-        self.save_steps(self.key(run_id), [(summary, columns)])
+        self.save_steps(self.key(run_id), [step_row(summary, columns)])
 
-    def save_steps(self, pk: int, steps: Sequence[tuple[StepExecutionSummary, Mapping[str, Json]]]) -> None:
+    def save_steps(self, pk: int, steps: Sequence[StepRow]) -> None:
         """Do ``save_step`` for several of the run with this key; of a step that is given twice, the last."""
-        insert_rows(self._db, _INSERT_STEP, [step_row(pk, *step) for step in steps])
+        insert_rows(self._db, _INSERT_STEP, [(pk, *step) for step in steps])
 
 
 class MessageRepository:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skillsmith.events import dump_json
+from skillsmith.events import dump_json, load_json
 from skillsmith.models import Json, StepExecutionSummary
 
 _STEP_COLUMNS = (
@@ -17,18 +17,33 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def step_row(pk: int, summary: StepExecutionSummary, columns: Mapping[str, Json]) -> tuple[Json, ...]:
-    """Return run, step, summary and the other columns in their order.
+class StepRow(tuple[Json, ...]):
+    """What the table holds of a step, from ``step`` on."""
+
+    __slots__ = ()
+
+
+def step_row(summary: StepExecutionSummary, columns: Mapping[str, Json]) -> StepRow:
+    """Return a step's row.
 
     Args:
-        pk: The run's primary key.
         summary: The step's figures.
         columns: As for ``RunRepository.save_step``.
     """
-    figures = {name: getattr(summary, name) for name in _FIGURES}
+    return row_of_step(summary.step, {name: getattr(summary, name) for name in _FIGURES}, columns)
+
+
+def row_of_step(step: int, figures: Mapping[str, Json], columns: Mapping[str, Json]) -> StepRow:
+    """Do ``step_row`` for figures that are no summary yet: all but the run and the step."""
     values = map(columns.get, _STEP_COLUMNS)
     plain = (value if _is_plain(value) else dump_json(value) for value in values)
-    return pk, summary.step, dump_json(figures), *plain
+    return StepRow((step, dump_json(figures), *plain))
+
+
+def parts_of(row: StepRow) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return figures and columns of a step's row, the step among the figures."""
+    step, figures, *columns = row
+    return {"step": step, **load_json(figures)}, dict(zip(_STEP_COLUMNS, columns, strict=True))
 
 
 def _is_plain(value: Json) -> bool:

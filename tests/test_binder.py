@@ -317,3 +317,27 @@ def test_a_skill_for_any_task_gets_the_whole_task() -> None:
     skill = Skill(name="prose", task_pattern="{task}", variables=(task,))
     bound = explain_binding("write a limerick about Bonn", skill)
     assert bound["task"].value == "write a limerick about Bonn"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "default", "task", "expected"),
+    [
+        ("取消订单{value}并退款", "id", "A1234", "帮我把订单B5678取消", "B5678"),
+        ("注文{value}をキャンセルする", "id", "A1234", "先日の注文B5678をキャンセルしてください", "B5678"),
+        ("ยกเลิกคำสั่งซื้อ {value}", "id", "A1234", "ช่วยยกเลิกคำสั่งซื้อB5678หน่อย", "B5678"),
+        ("发送邮件给{value}", "email", "a@x.org", "把报告发给bob@y.org吧", "bob@y.org"),
+        ("发送{value}封邮件", "integer", 3, "请给李四发送5封邮件", 5),
+        ("打开{value}看看", "url", "https://a.org", "请打开https://b.org/x并保存", "https://b.org/x"),
+        ("{value}开会", "date", "2024-05-01", "请在2025-06-02开会", "2025-06-02"),
+        ("查询{value}的天气", "string", "北京", "今天想查询北京的天气", "北京"),
+        ("查询{value}的天气", "string", "北京", "请查询成都的天气", None),
+        ("{value} 날씨 알려줘", "string", "서울", "부산 날씨 알려줘요", "부산"),
+    ],
+)
+def test_values_end_where_a_script_without_spaces_begins(
+    pattern: str, kind: Any, default: Any, task: str, expected: Any
+) -> None:
+    """Ids, numbers and addresses stand out from such a run; of texts in it only the known one does."""
+    variable = Variable(name="value", type=kind, default=default, required=True)
+    bound = bind_task(task, Skill(name="s", task_pattern=pattern, variables=(variable,)))
+    assert bound.get("value") == expected

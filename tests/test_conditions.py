@@ -142,3 +142,12 @@ def test_ordinary_arithmetic_is_unaffected() -> None:
     assert holds("(7 * 3) % 4 == 1 and 2 ** 10 == 1024 and 2 ** -1 == 0.5 and 1 << 4 == 16", SEEN)
     assert holds("round(2.345, 1) == 2.3 and round(2.6) == 3 and round(1234, -2) == 1200", SEEN)
     assert holds("f'{region}-{limit}' == 'EMEA-3' and str([1, 'a']) == \"[1, 'a']\"", SEEN)
+
+
+def test_a_comprehension_keeps_no_thousand_copies_of_a_file(tmp_path: Path) -> None:
+    """However often an expression reads a large file, it ends before memory does."""
+    (tmp_path / "big.txt").write_text("y" * bounded.MAX_CHARS)
+    seen = Surroundings(inputs={"rows": list(range(1000))}, work_dir=tmp_path)
+    with pytest.raises(ExecutionError, match="makes too much text"):
+        holds("len([lower(text('big.txt')) for row in rows]) > 0", seen)
+    assert holds("contains(lower(text('big.txt')), 'y')", seen)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from skillsmith.events import EventLog
 from skillsmith.files import FileRepository
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.repository import SkillRepository
+from skillsmith.library.vectors import extension_path
 from skillsmith.migrations import SCHEMA_VERSION
 from skillsmith.models import Event, FileSnapshot, RunRecord, Skill
 from skillsmith.runs import RunRepository
@@ -209,6 +211,36 @@ def test_an_older_file_opened_for_reading_says_so(path: Path) -> None:
     Database(path).execute("PRAGMA user_version = 0")
     with pytest.raises(StorageError, match="older schema"):
         Database(path, readonly=True)
+
+
+@pytest.mark.parametrize("shrink", [False, True])
+def test_a_reader_without_rights_sees_what_others_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch, shrink: bool
+) -> None:
+    """Who reads a file as one that does not change is not misled when its owner changes it after all."""
+    with closing(Database(path)) as writer:
+        rows = [(f"key {number}", "x" * 400) for number in range(2000)]
+        writer.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+    monkeypatch.setattr(db_module, "may_write", lambda _path: False)
+    with closing(Database(path, readonly=True)) as reader:
+        reader.load_extension(extension_path())
+        version = reader.data_version()
+        assert reader.scalar("SELECT count(*) FROM meta") == 2000
+        assert reader.data_version() == version
+        with closing(Database(path)) as writer:
+            writer.execute("DELETE FROM meta WHERE key <> 'key 7'")
+            if shrink:
+                writer.execute("VACUUM")
+        assert reader.data_version() > version
+        assert [row["key"] for row in reader.all("SELECT key FROM meta")] == ["key 7"]
+        assert reader.scalar("SELECT vec_version()")
+        path.rename(path.with_suffix(".moved"))
+        for _ in range(2):
+            with pytest.raises(NotFoundError):
+                reader.scalar("SELECT 1")
+        path.with_suffix(".moved").rename(path)
+        assert reader.scalar("SELECT 1") == 1
+    assert sorted(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -7,6 +7,7 @@ import json
 import string
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,13 +147,14 @@ def scan_all(value: Json) -> tuple[Finding, ...]:
         return scan(value)
 
 
+AWS_PAIRED = f"token '{R}{R[:8]}'"
 PIECES = st.sampled_from(
-    [*SECRETS.values(), *HARMLESS, "hunter2-Blue", R + R[:8], "aws", "base64", "a\nb", ""]
+    [*SECRETS.values(), *HARMLESS, "hunter2-Blue", R + R[:8], AWS_PAIRED, "aws", "base64", "a\nb", ""]
 )
 MARGINS = st.sampled_from(["", "", "", "a ", '"', "# ", "\n", " z", "'", "export X=", "Ω"])
 TEXTS = st.builds(lambda before, piece, after: before + piece + after, MARGINS, PIECES, MARGINS)
 NAMES = st.sampled_from(
-    "password aws_secret_key my_aws_token name default value content encoding db_pass private title".split()
+    "password aws_secret_key my_aws_token aws name default value content encoding db_pass private".split()
 )
 VALUES = st.recursive(
     TEXTS | TEXTS.map(str.encode) | st.sampled_from([1, 2.5, None, True]) | st.lists(TEXTS, max_size=3),
@@ -166,6 +168,31 @@ VALUES = st.recursive(
 def test_what_spares_work_never_spares_a_finding(value: Json) -> None:
     """Looking at the whole before its parts finds exactly what showing every line to every detector finds."""
     assert set(scan(value)) == set(scan_all(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"aws_login": f"token: '{R}{R[:8]}'"},
+        {"name": "aws", "value": f"key '{R}{R[:8]}'"},
+        [{"encoding": "base64", "aws": f"pass '{R}{R[:8]}'"}],
+        'pa\u017fsword = "hunter2-Blue9"',
+        'pr\u0131vate_key = "hunter2-Blue9"',
+        'PR\u0130VATE_KEY = "hunter2-Blue9"',
+        'x = 1\r\npassword = "hunter2-Blue9"\r\n',
+    ],
+)
+def test_a_secret_that_only_shows_with_its_name_or_in_odd_letters_is_found(value: Json) -> None:
+    """A name and its value are seen together, and a letter counts as those that detectors take it for."""
+    assert scan(value)
+    assert set(scan(value)) == set(scan_all(value))
+
+
+def test_a_long_line_that_holds_half_a_trigger_many_times_is_read_at_once() -> None:
+    """Looking for what points to a secret takes time in proportion to the text."""
+    started = time.process_time()
+    assert not scan("aws " * 100_000 + "BEGIN " * 100_000)
+    assert time.process_time() - started < 5  # it took minutes
 
 
 def test_nothing_is_spared_in_real_texts() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -97,3 +98,34 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
     """Codes, dates and what could mean two numbers are not read as one."""
     with pytest.raises(UnresolvedError):
         cast_to(text, "number")
+
+
+def test_an_empty_list_is_a_list() -> None:
+    """A result without items is opened as well, so that a loop over it does nothing."""
+    assert structure_in(" [] ") == []
+    assert structure_in("Found:\n{}") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x```\ny" * 100_000,
+        "k: v" + " " * 200_000 + "x\nb: 2",
+        "--|--" + " " * 200_000 + "x\na|b",
+        " " * 200_000 + "x|\na|b",
+        ": " * 60 + " " * 200_000 + "x\nb",
+        "['a', " + "1+" * 400_000 + "1]",
+        "['a', " + "[" * 5_000 + "]" * 5_000 + "]",
+    ],
+)
+def test_no_text_takes_long(text: str) -> None:
+    """However a result is made, looking for a structure in it takes time in proportion to its length."""
+    started = time.process_time()
+    structure_in(text)
+    assert time.process_time() - started < 3  # each took minutes
+
+
+@pytest.mark.parametrize("item", ["0x" + "f" * 20_000, "'\\ud800'", "1e999", "1j", "b'x'", "{'a'}"])
+def test_what_json_cannot_hold_is_not_read_from_what_python_prints(item: str) -> None:
+    """A printed object whose values could not be stored or written stays text."""
+    assert structure_in(f"['a', {item}]") is None

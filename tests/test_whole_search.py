@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,36 @@ def test_what_was_deleted_is_not_found(index: VectorIndex, repo: SkillRepository
     gone = repo.version_pk("skill_17")
     repo.delete("skill_17")
     assert gone not in index.nearest(index.embed(TASK), limit=5)
+
+
+def test_many_deleted_skills_hide_no_other(index: VectorIndex, repo: SkillRepository) -> None:
+    """Once the index was brought up to date, what is gone takes no place among the nearest."""
+    for _ in range(2):
+        index.search("gamma", limit=3)
+    assert held(index) is not None
+    nearest = index.nearest(index.embed("gamma"), limit=250)
+    names = {repo.version_pk(f"skill_{number}"): f"skill_{number}" for number in range(SKILLS)}
+    for pk in nearest:
+        repo.delete(names[pk])
+    index.sync()
+    for _ in range(3):
+        assert len(index.nearest(index.embed("gamma"), limit=10)) == 10
+
+
+def test_what_was_read_during_a_write_is_not_kept(
+    index: VectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors that may be newer than the mark under which they would be shared are left alone."""
+    index.search(TASK, limit=3)
+
+    def hold_late(*args: Any, **kwargs: Any) -> HeldVectors | None:
+        with closing(Database(index._db.path)) as second:
+            whole_search.new_mark(second)
+        return hold(*args, **kwargs)
+
+    monkeypatch.setattr(whole_search, "hold", hold_late)
+    assert index.search(TASK, limit=3)
+    assert held(index) is None
 
 
 def test_what_was_taken_back_is_not_found(index: VectorIndex, repo: SkillRepository, db: Database) -> None:

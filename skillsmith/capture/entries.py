@@ -17,11 +17,12 @@ from skillsmith.capture.redact import redact_event, redact_json, redact_text
 from skillsmith.capture.shapes import safe_text
 from skillsmith.db import Database
 from skillsmith.errors import NotFoundError
-from skillsmith.events import EventLog, dump_json, load_json
+from skillsmith.events import EventLog, EventRow, dump_json, event_of, load_json, row_of
 from skillsmith.files import FileRepository
 from skillsmith.models import CodeUse, Event, FileSnapshot, Json, Outcome, RunStatus, ToolUse
 from skillsmith.models import StepExecutionSummary as Summary
 from skillsmith.runs import RunRepository
+from skillsmith.step_rows import StepRow, parts_of, step_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,9 @@ class RunBegin:
 COUNTS_SHARE = 200
 """Between two looks at a run's totals this many times as much passes as a look takes."""
 
+HURRIED_COUNTS_SECONDS = 0.25
+"""Between two looks while the host computes, which each statement takes the interpreter from."""
+
 KEPT_CHARS = 100_000
 """Of an entry that cannot be stored as it is, this much of its text form is kept."""
 
@@ -72,7 +76,26 @@ Entry: TypeAlias = Event | FileSnapshot | Superseded | StepEnd | RunBegin | RunE
 RunKey: TypeAlias = int | str
 """A run's primary key, or its id: a run that is only about to be made has no key yet."""
 
-Filed: TypeAlias = tuple[RunKey, Entry]
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The end of a step as the row that stores it."""
+
+    run_id: str
+    row: StepRow
+
+    def made(self) -> StepEnd:
+        """Return the end."""
+        figures, columns = parts_of(self.row)
+        return _step_end(
+            {"run_id": self.run_id, "summary": {"run_id": self.run_id, **figures}, "columns": columns}
+        )
+
+
+Ready: TypeAlias = Entry | EventRow | StepDone
+"""An entry as it may be stored: an event or the end of a step may be a row already."""
+
+Filed: TypeAlias = tuple[RunKey, Ready]
 """An entry and its run."""
 
 
@@ -84,6 +107,10 @@ class Late(ABC):
     @abstractmethod
     def made(self) -> Entry:
         """Return the entry; asked again, an equal one."""
+
+    @abstractmethod
+    def row(self) -> EventRow | StepDone:
+        """Return what is stored of it, at a fraction of the cost; asked again, an equal one."""
 
 
 Noted: TypeAlias = tuple[RunKey, Entry | Late]
@@ -104,6 +131,13 @@ def redact_entry(entry: Entry) -> Entry:
     if isinstance(entry, RunBegin):
         return replace(entry, task=redact_text(entry.task), metadata=redact_json(entry.metadata))
     return entry
+
+
+def whole(entry: Ready) -> Entry:
+    """Return the entry that a row was made of."""
+    if isinstance(entry, EventRow):
+        return event_of(entry)
+    return entry.made() if isinstance(entry, StepDone) else entry
 
 
 def note_for(entry: Entry | Late, error: Exception, *, with_text: bool = True) -> Event:
@@ -139,13 +173,20 @@ class EntryStore:
         self._last_seq: dict[int, int] = {}
         self._keys: dict[str, int] = {}
         self._fresh_until: dict[int, float] = {}
+        self._hurried = False
 
-    def write(self, filed: Sequence[Filed]) -> None:
-        """Store all of them in one transaction, in order; on an error none."""
+    def write(self, filed: Sequence[Filed], *, hurried: bool = False) -> None:
+        """Store all of them in one transaction, in order; on an error none.
+
+        Args:
+            filed: The entries.
+            hurried: Whether the run's totals may be brought up to date later, when its host waits.
+        """
+        self._hurried = hurried
         try:
             if len(filed) == 1:
                 run, entry = filed[0]
-                if type(run) is int and type(entry) is Event:
+                if type(run) is int and type(entry) is EventRow:
                     self._append(run, (entry,))
                 else:
                     self._write_group(run, [entry])
@@ -157,7 +198,7 @@ class EntryStore:
             self._last_seq.clear()  # what was numbered may be gone
             raise
 
-    def _write_group(self, run: RunKey, entries: Sequence[Entry]) -> None:
+    def _write_group(self, run: RunKey, entries: Sequence[Ready]) -> None:
         if isinstance(run, str):
             if isinstance(entries[0], RunBegin):
                 self._begin(entries[0])
@@ -167,15 +208,19 @@ class EntryStore:
             run = self._key(run)
         self._write_entries(run, entries)
 
-    def _write_entries(self, run: int, entries: Sequence[Entry]) -> None:
+    def _write_entries(self, run: int, entries: Sequence[Ready]) -> None:
         """Store them in order, but the events around the end of a step at once: it says nothing of others."""
-        events: list[Event] = []
-        ends: list[StepEnd] = []
+        events: list[EventRow] = []
+        ends: list[StepRow] = []
         for entry in entries:
-            if isinstance(entry, Event):
+            if type(entry) is EventRow:
                 events.append(entry)
+            elif isinstance(entry, StepDone):
+                ends.append(entry.row)
+            elif isinstance(entry, Event):
+                events.append(row_of(entry))
             elif isinstance(entry, StepEnd):
-                ends.append(entry)
+                ends.append(step_row(entry.summary, entry.columns))
             else:
                 self._append(run, events)
                 events = []
@@ -202,11 +247,11 @@ class EntryStore:
             key = self._keys[run_id] = self._runs.key(run_id)
         return key
 
-    def _append(self, run: int, events: Sequence[Event]) -> None:
+    def _append(self, run: int, events: Sequence[EventRow]) -> None:
         if events:
-            self._last_seq[run] = self._log.append(run, events, last=self._last_seq.get(run))
+            self._last_seq[run] = self._log.append_rows(run, events, last=self._last_seq.get(run))
 
-    def _store(self, run: int, entry: Entry) -> None:
+    def _store(self, run: int, entry: Ready) -> None:
         if isinstance(entry, FileSnapshot):
             self._files.record(run, self._placed(run, entry))
         elif isinstance(entry, Superseded):
@@ -214,16 +259,17 @@ class EntryStore:
         elif isinstance(entry, RunEnd):
             self._runs.finish(entry.run_id, status=entry.status, outcome=entry.outcome, reason=entry.reason)
 
-    def _store_steps(self, run: int, ends: Sequence[StepEnd]) -> None:
+    def _store_steps(self, run: int, ends: Sequence[StepRow]) -> None:
         if ends:
             with self._db.transaction():
-                self._runs.save_steps(run, [(end.summary, end.columns) for end in ends])
+                self._runs.save_steps(run, ends)
                 self._refresh(run)
 
     def _refresh(self, run: int) -> None:
         """Bring a run's totals up to date, unless that was done just now: it reads all of its events."""
         began = time.monotonic()
-        if began < self._fresh_until.get(run, 0.0):
+        fresh_until = self._fresh_until.get(run, 0.0)
+        if began < fresh_until + (HURRIED_COUNTS_SECONDS if self._hurried and fresh_until else 0.0):
             return
         self._runs.refresh_counts(run)
         ended = time.monotonic()
@@ -236,8 +282,8 @@ class EntryStore:
         return replace(file, seq=self._last_seq.get(run))
 
 
-def _by_run(filed: Sequence[Filed]) -> list[tuple[RunKey, list[Entry]]]:
-    groups: list[tuple[RunKey, list[Entry]]] = []
+def _by_run(filed: Sequence[Filed]) -> list[tuple[RunKey, list[Ready]]]:
+    groups: list[tuple[RunKey, list[Ready]]] = []
     for run, entry in filed:
         if not groups or groups[-1][0] != run:
             groups.append((run, []))
@@ -245,8 +291,9 @@ def _by_run(filed: Sequence[Filed]) -> list[tuple[RunKey, list[Entry]]]:
     return groups
 
 
-def to_line(run: RunKey, entry: Entry) -> bytes:
+def to_line(run: RunKey, ready: Ready) -> bytes:
     """Write an entry as one line of JSON; for one that cannot be written, a note that says so."""
+    entry = whole(ready)
     try:
         return _line(run, entry)
     except Exception as error:  # noqa: BLE001  (it is made of the host's objects, which may fail in any way)

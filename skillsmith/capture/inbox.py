@@ -56,6 +56,18 @@ class Inbox(Generic[_T]):
         use(self._items[0])
         self._items.popleft()
 
+    def drain(self, use: Callable[[_T], None], *, most: int) -> None:
+        """Do ``take`` for what is there, without waiting.
+
+        Args:
+            use: As for ``take``.
+            most: So many items at most.
+        """
+        items = self._items
+        for _ in range(min(len(items), most)):
+            use(items[0])
+            items.popleft()
+
     def last(self) -> _T | None:
         """Return the newest item, or None."""
         try:

@@ -231,17 +231,16 @@ class Recorder:
 
     def _commit(self, noted: Noted) -> None:
         """Store on the caller's thread; behind what waits in the queue, go there too."""
-        run, entry = noted
         me = threading.get_ident()
         if not self._writer.idle or self._committer == me:  # the latter: in a signal handler during a commit
             self._fall_back(noted)
             return
         try:
-            clean = self._writer.clean(entry)
+            ready = self._writer.ready([noted])
             with self._committing:
                 self._committer = me
                 try:
-                    self._own_store().write([(run, clean)])
+                    self._own_store().write(ready)
                 finally:
                     self._committer = None
         except Exception as error:  # noqa: BLE001  (it must not reach the host: the writer sorts it out)

@@ -11,12 +11,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from skillsmith.capture.entries import Entry, Late, RunEnd, StepEnd
+from skillsmith.capture.entries import Entry, Late, RunEnd, StepDone, StepEnd
 from skillsmith.capture.recorder import DatabaseLike, Durability, Recorder, database_path
 from skillsmith.capture.redact import redact_text
 from skillsmith.db import Database
+from skillsmith.events import EventRow, event_row, row_of
 from skillsmith.models import Event, EventKind, FileVersion, Json, StepExecutionSummary
 from skillsmith.runs import RunRepository
+from skillsmith.step_rows import row_of_step
+
+UNCOUNTED = 64
+"""So many drafts of a step may wait for being counted together."""
+
+_SPECIAL = frozenset({"transition", "context"})
+_COUNTED = ("role", "tokens_in", "tokens_out", "cost_usd", "code")
 
 _NUMBERED = re.compile(r"(?:[A-Za-z]+[ _.-]?)?(\d{1,6})")
 
@@ -159,7 +167,10 @@ class StepTally:
                 draft = self.drafts.popleft()
             except IndexError:  # a signal handler has counted it
                 return
-            self._count(draft.event())
+            if draft.logged is not None or draft.kind in _SPECIAL:
+                self._count(draft.event())
+            else:
+                self._add(draft.kind, draft.agent, draft.fields)
 
     def add(self, event: Event) -> None:
         """Count an event."""
@@ -168,25 +179,28 @@ class StepTally:
             self._count(event)
 
     def _count(self, event: Event) -> None:
-        self._events += 1
-        self._kinds[event.kind] = self._kinds.get(event.kind, 0) + 1
-        if event.agent:
-            self._agents[event.agent] = None
-        self._messages += event.role is not None
-        self._tokens += (event.tokens_in or 0) + (event.tokens_out or 0)
-        if event.cost_usd is not None:
-            self._cost = (self._cost or 0.0) + event.cost_usd
-        if event.code is not None and event.code.exit_code:
-            self._failed_code += 1
-        self._add_special(event)
-
-    def _add_special(self, event: Event) -> None:
+        self._add(event.kind, event.agent, {name: getattr(event, name) for name in _COUNTED})
         if event.kind == "transition":
             self._transitions.append(
                 {"from": event.agent, "to": event.recipient, "reason": event.content, "at": event.at}
             )
         elif event.kind == "context" and event.data:
             self._contexts.append({"at": event.at, "agent": event.agent, **event.data})
+
+    def _add(self, kind: EventKind, agent: str | None, fields: Mapping[str, Any]) -> None:
+        self._events += 1
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        if agent:
+            self._agents[agent] = None
+        of = fields.get
+        if of("role") is not None:
+            self._messages += 1
+        if kind == "llm_call" or "tokens_in" in fields or "cost_usd" in fields:
+            self._tokens += (of("tokens_in") or 0) + (of("tokens_out") or 0)
+            if (cost := of("cost_usd")) is not None:
+                self._cost = (self._cost or 0.0) + cost
+        if (code := of("code")) is not None and code.exit_code:
+            self._failed_code += 1
 
     def end(
         self, run_id: str, artifacts: tuple[FileVersion, ...], *, dropped: int = 0
@@ -199,28 +213,40 @@ class StepTally:
             dropped: How many entries of the run were lost.
         """
         with self._lock:
-            self.saved = True
-            self._catch_up()
-            seconds = (self._ended or time.perf_counter()) - self._started
-            figures: dict[str, Any] = {
-                "run_id": run_id, "step": self.step, "agents": tuple(self._agents),
-                "events": self._events, "messages": self._messages,
-                "tool_calls": self._kinds.get("tool_call", 0), "code_blocks": self._kinds.get("code", 0),
-                "failed_code_blocks": self._failed_code,
-                "duration_seconds": seconds, "tokens": self._tokens,
-                "cost_usd": self._cost, "dropped": dropped,
-            }  # fmt: skip
-            columns: dict[str, Json] = {
-                "host_id": self.host_id, "title": self.title,
-                "started_at": self._started_at, "ended_at": self._started_at + seconds,
-                "agent_transitions": list(self._transitions),
-                "intermediate_artifacts": [_artifact(version) for version in artifacts],
-                "context_snapshots": list(self._contexts),
-            }  # fmt: skip
+            figures, columns = self._parts(artifacts, dropped)
             transitions: tuple[Mapping[str, Json], ...] = tuple(self._transitions)
-        summary = StepExecutionSummary(**figures, transitions=transitions, artifacts=artifacts)
-        stored = StepExecutionSummary(**figures, transitions=(), artifacts=())
+        known = {"run_id": run_id, "step": self.step, **figures}
+        summary = StepExecutionSummary(**known, transitions=transitions, artifacts=artifacts)
+        stored = StepExecutionSummary(**known, transitions=(), artifacts=())
         return summary, StepEnd(run_id=run_id, summary=stored, columns=columns)
+
+    def row(self, run_id: str, artifacts: tuple[FileVersion, ...], *, dropped: int = 0) -> StepDone:
+        """Return the entry that ``end`` returns as the row that stores it."""
+        with self._lock:
+            figures, columns = self._parts(artifacts, dropped)
+        return StepDone(run_id, row_of_step(self.step, figures, columns))
+
+    def _parts(
+        self, artifacts: tuple[FileVersion, ...], dropped: int
+    ) -> tuple[dict[str, Any], dict[str, Json]]:
+        """Return what a step's row holds: its figures, in their order, and the other columns."""
+        self.saved = True
+        self._catch_up()
+        seconds = (self._ended or time.perf_counter()) - self._started
+        figures: dict[str, Any] = {
+            "agents": tuple(self._agents), "events": self._events, "messages": self._messages,
+            "tool_calls": self._kinds.get("tool_call", 0), "code_blocks": self._kinds.get("code", 0),
+            "failed_code_blocks": self._failed_code, "duration_seconds": seconds, "tokens": self._tokens,
+            "cost_usd": self._cost, "dropped": dropped,
+        }  # fmt: skip
+        columns: dict[str, Json] = {
+            "host_id": self.host_id, "title": self.title,
+            "started_at": self._started_at, "ended_at": self._started_at + seconds,
+            "agent_transitions": list(self._transitions),
+            "intermediate_artifacts": [_artifact(version) for version in artifacts],
+            "context_snapshots": list(self._contexts),
+        }  # fmt: skip
+        return figures, columns
 
 
 class Draft(Late):
@@ -233,10 +259,10 @@ class Draft(Late):
         at: When, as Unix time.
         agent: Who did it.
         fields: The event's other fields, whose values do not change.
-        event: The event, where it is made already.
+        logged: The event, where it is made already.
     """
 
-    __slots__ = ("_agent", "_at", "_event", "_fields", "_kind", "_step", "_tally")
+    __slots__ = ("_at", "_step", "_tally", "agent", "fields", "kind", "logged")
 
     def __init__(
         self,
@@ -246,15 +272,15 @@ class Draft(Late):
         at: float,
         agent: str | None,
         fields: dict[str, Any],
-        event: Event | None = None,
+        logged: Event | None = None,
     ) -> None:
         self._tally = tally
         self._step = step
-        self._kind = kind
+        self.kind = kind
         self._at = at
-        self._agent = agent
-        self._fields = fields
-        self._event = event
+        self.agent = agent
+        self.fields = fields
+        self.logged = logged
         tally.drafts.append(self)
         tally.saved = False  # afterwards: who saves the step meanwhile may have counted it, or may not
 
@@ -265,16 +291,26 @@ class Draft(Late):
 
     def event(self) -> Event:
         """Return the event."""
-        if self._event is None:
-            self._event = Event(
-                kind=self._kind, at=self._at, step=self._step, agent=self._agent, **self._fields
-            )
-        return self._event
+        if self.logged is not None:
+            return self.logged
+        return Event(kind=self.kind, at=self._at, step=self._step, agent=self.agent, **self.fields)
 
     def made(self) -> Event:
-        """Return the event, counted."""
-        self._tally.catch_up()
+        """Return the event."""
+        self._let_count()
         return self.event()
+
+    def row(self) -> EventRow:
+        """Return the event's row."""
+        self._let_count()
+        if self.logged is not None:
+            return row_of(self.logged)
+        return event_row(self.kind, step=self._step, at=self._at, agent=self.agent, **self.fields)
+
+    def _let_count(self) -> None:
+        """Let nothing wait for the end of its step that would take much memory until then."""
+        if len(self._tally.drafts) > UNCOUNTED:
+            self._tally.catch_up()
 
 
 class LateStepEnd(Late):
@@ -301,6 +337,10 @@ class LateStepEnd(Late):
     def made(self) -> StepEnd:
         """Return the end."""
         return self._tally.end(self._run_id, self._artifacts, dropped=self._recorder.dropped)[1]
+
+    def row(self) -> StepDone:
+        """Return the end's row."""
+        return self._tally.row(self._run_id, self._artifacts, dropped=self._recorder.dropped)
 
 
 def _artifact(version: FileVersion) -> dict[str, Json]:

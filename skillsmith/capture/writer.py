@@ -2,7 +2,7 @@
 
 What arrives within a few milliseconds is written in one transaction. While the process computes, writing
 would take the interpreter from the host's threads, many times: it is left alone until it waits for something
-(a model, a person), or for 25 ms at most. A database that is locked, full or read-only is
+(a model, a person), or for 50 ms at most. A database that is locked, full or read-only is
 tried again after a growing pause; what waits then moves to a side file when it grows large.
 """
 
@@ -10,13 +10,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from skillsmith.capture.entries import Entry, EntryStore, Filed, Late, Noted, RunKey, note_for, redact_entry
+from skillsmith.capture.entries import (
+    Entry,
+    EntryStore,
+    Filed,
+    Late,
+    Noted,
+    RunKey,
+    note_for,
+    redact_entry,
+    whole,
+)
 from skillsmith.capture.inbox import Empty, Inbox
+from skillsmith.capture.ready import made_ready
 from skillsmith.capture.spill import Absorbed, SpillFile, absorb_into
 from skillsmith.db import Database
 from skillsmith.errors import StorageError
@@ -30,12 +41,15 @@ GATHER_SECONDS = 0.004
 BUSY_SHARE = 0.5
 """A process that takes this share of a processor computes; below it, a host waits for something."""
 
-LONGEST_GATHERING_SECONDS = 0.025
+LONGEST_GATHERING_SECONDS = 0.05
 """A host that computes is left alone for so long at most.
 
 Even to look whether it still does takes the interpreter from it, for a tenth of a millisecond: the pauses
 between two looks grow with the time that it has computed.
 """
+
+LONGEST_FIRST_LOOK_SECONDS = 0.008
+"""Until the first look, for a host that was computing before: it may wait from now on."""
 
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
@@ -85,6 +99,7 @@ class Writer:
         self._turn = threading.Lock()
         self._db: Database | None = None
         self._store: EntryStore | None = None
+        self._taken: list[Noted] = []
         self._pending: list[Filed] = []
         self._flushes: list[Flush] = []
         self._parks: list[Park] = []
@@ -105,7 +120,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many entries it has taken and not yet stored."""
-        return len(self._pending)
+        return len(self._pending) + len(self._taken)
 
     def run(self) -> None:
         """Work until asked to stop; return at once when another thread is at it."""
@@ -132,8 +147,12 @@ class Writer:
         self.left_behind += tuple(map(str, self.spill.paths))
         self.spill.close()
 
+    def ready(self, noted: Sequence[Noted]) -> list[Filed]:
+        """Return entries as they may be stored."""
+        return made_ready(noted, self.clean, redact=self._redact)
+
     def clean(self, entry: Entry | Late) -> Entry:
-        """Return the entry as it may be stored: made, and without secrets, unless those are wanted."""
+        """Return an entry as it may be stored: made, and without secrets, unless those are wanted."""
         try:
             made = entry.made() if isinstance(entry, Late) else entry
             return redact_entry(made) if self._redact else made
@@ -141,30 +160,30 @@ class Writer:
             return note_for(entry, error, with_text=False)
 
     def _over(self) -> bool:
-        return bool(self._stops) and not self._pending and not self._queue
+        return bool(self._stops) and not self.waiting and not self._queue
 
     def _collect(self) -> None:
         if self._pause:
             self._collect_for(self._pause)
-            return
-        if not self._pending:  # else another thread was killed before it had stored them
-            self._queue.take(self._accept)
-            if self._pending:
-                self._gather()
-        with suppress(Empty):
-            while len(self._pending) < BATCH_ENTRIES:
-                self._queue.take(self._accept, timeout=0)
+        else:
+            if not self.waiting:  # else another thread was killed before it had stored them
+                self._queue.take(self._accept)
+                if self._taken:
+                    self._gather()
+            self._queue.drain(self._accept, most=BATCH_ENTRIES)
+        self._pending += self.ready(self._taken)
+        self._taken.clear()
 
     def _gather(self) -> None:
         """Let more come, while the process computes still more; whoever waits for an answer is not kept."""
         began = now = time.monotonic()
         busy = True
-        while busy and now - began < LONGEST_GATHERING_SECONDS and not self._asked():
+        while busy and (left := began + LONGEST_GATHERING_SECONDS - now) > 0 and not self._asked():
             before, spent = now, time.process_time()
-            self._queue.rest(max(GATHER_SECONDS, self._patience, now - began))
+            self._queue.rest(min(max(GATHER_SECONDS, self._patience, now - began), left))
             now = time.monotonic()
             busy = time.process_time() - spent > BUSY_SHARE * (now - before)
-        self._patience = (now - began) / 4 if busy else 0.0
+        self._patience = LONGEST_FIRST_LOOK_SECONDS if busy and not self._asked() else 0.0
 
     def _asked(self) -> bool:
         """Tell whether the last thing that came is a request."""
@@ -179,7 +198,7 @@ class Writer:
 
     def _accept(self, item: Item) -> None:
         if isinstance(item, tuple):
-            self._pending.append((item[0], self.clean(item[1])))
+            self._taken.append(item)
         elif isinstance(item, Flush):
             self._flushes.append(item)
         elif isinstance(item, Park):
@@ -217,7 +236,7 @@ class Writer:
         if not self._pending:
             return
         try:
-            store.write(self._pending)
+            store.write(self._pending, hurried=self._patience > 0)
         except (StorageError, OSError):
             raise
         except Exception:  # noqa: BLE001  (one entry cannot be stored: find out which, keep the others)
@@ -244,7 +263,7 @@ class Writer:
             except (StorageError, OSError):
                 raise
             except Exception as error:  # noqa: BLE001  (counted and reported when not even a note can be stored)
-                self._write_note(store, run, note_for(entry, error))
+                self._write_note(store, run, note_for(whole(entry), error))
             self._pending.pop(0)
 
     def _write_note(self, store: EntryStore, run: RunKey, note: Event) -> None:

@@ -166,6 +166,11 @@ def _journal(path: Path) -> _Check:
 
 
 def _index(workspace: Workspace) -> str:
+    if workspace.skills.text_is_outdated():
+        raise SkillsmithError(
+            "sentences without spaces, as in Chinese or Thai, are not cut into words yet",
+            hint="run `skillsmith reindex`",
+        )
     added = workspace.log.index_pending()
     return f"up to date, {plural(added, 'event')} added now" if added else "up to date"
 

@@ -20,6 +20,7 @@ from skillsmith.hub import local_rows
 from skillsmith.hub.client import Hub
 from skillsmith.hub.vector_rows import index_name, quoted, vector_text
 from skillsmith.ids import digest_of
+from skillsmith.library.embedding.vocabulary import KnowsWords
 from skillsmith.library.ledger import ExecutionLedger
 from skillsmith.library.matcher import SkillMatcher
 from skillsmith.library.matching.candidates import MAX_TERMS, SMALL_LIBRARY, Question, TextIndex
@@ -221,6 +222,10 @@ class _Known:
         missing = [text for text, digest in zip(texts, digests, strict=True) if digest not in known]
         made = iter(self._embedder.embed(missing) if missing else ())
         return [known[digest] if digest in known else next(made) for digest in digests]
+
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Tell of each word whether the model knows it."""
+        return self._embedder.knows(words) if isinstance(self._embedder, KnowsWords) else [True] * len(words)
 
 
 class _Matcher(SkillMatcher):

@@ -21,6 +21,7 @@ from skillsmith.library.matching.wording import spoken, stem, telling_stems, wit
 from skillsmith.library.store.reader import SkillReader
 from skillsmith.library.vectors import VectorIndex
 from skillsmith.models import Json, Match, MatchResult, Skill
+from skillsmith.word_pieces import joined
 
 Found: TypeAlias = list[tuple[Skill, float, dict[str, Json]]]
 
@@ -236,7 +237,7 @@ def _shared_words(one: Candidate, ranking: Ranking) -> list[str]:
     held = telling_stems(without_places(" ".join(texts)))
     nats = ranking.question.nats
     shared = [word for word in nats if stem(word) in held]
-    return sorted(shared, key=lambda word: -nats[word])[:SHOWN_WORDS]
+    return joined(sorted(shared, key=lambda word: -nats[word]), ranking.task)[:SHOWN_WORDS]
 
 
 def _why(ranking: Ranking, fitting: Sequence[Candidate], least: Threshold, tags: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from skillsmith.library.embedding.store import (
     ModelStatus,
     model_status,
 )
+from skillsmith.library.embedding.vocabulary import known_words
 from skillsmith.models import Embedder
 
 THREADS = 2  # within one text; more gain nothing at this size
@@ -75,6 +76,10 @@ class DirectEmbedder:
         """Return each text's unit vector as little-endian float32 bytes."""
         return [_unit_bytes(self._encoder().pooled(readable(text))) for text in texts]
 
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Tell of each word whether the model knows it."""
+        return known_words(self._encoder().tokenizer, words)
+
     def _encoder(self) -> _Encoder:
         with self._lock:
             if self._loaded is None:
@@ -108,6 +113,10 @@ class FastembedEmbedder:
         """Return each text's unit vector as little-endian float32 bytes."""
         readables = [readable(text) for text in texts]
         return [_unit_bytes(vector) for vector in self._engine().embed(readables, batch_size=1)]
+
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Tell of each word whether the model knows it."""
+        return known_words(self._engine().model.tokenizer, words)
 
     def _engine(self) -> Any:
         with self._lock:

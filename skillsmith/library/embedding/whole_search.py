@@ -2,7 +2,8 @@
 
 The first search of a connection is vec0's. A second one in the same state of the library shows that more will
 come, so the vectors are taken into memory; a search there takes a tenth. The state is a mark in the file that
-every writer of vectors renews. What is only deleted needs no new mark: its keys lead to no skill any more.
+every writer of vectors renews. The keys of a skill that is deleted lead nowhere, here as in vec0, until
+``sync`` forgets them.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class WholeSearch:
 
     def _in_memory(self, dimension: int, *, exact: bool) -> HeldVectors | None:
         """Return the vectors in memory, or None: where nothing was searched yet, or it would cost numpy."""
-        mark = self._db.scalar("SELECT value FROM meta WHERE key = ?", (MARK,)) or ""
+        mark = self._mark()
         held, searched, self._searched = self._held, self._searched, mark
         if held is None or held.mark != mark or (held.rows is not None) != exact:
             held = SHARED.get(mark)
@@ -138,9 +139,13 @@ class WholeSearch:
     def _read(self, mark: str, dimension: int, *, exact: bool) -> HeldVectors | None:
         pieces = self._db.execute(_PIECES.format(column="00" if exact else "01"))
         held = hold(map(tuple, pieces), mark=mark, dimension=dimension, exact=exact)
-        if held is not None:
-            SHARED[mark] = held
+        if held is None or self._mark() != mark:  # written meanwhile: what was read is newer than its mark
+            return None
+        SHARED[mark] = held
         return held
+
+    def _mark(self) -> str:
+        return self._db.scalar("SELECT value FROM meta WHERE key = ?", (MARK,)) or ""
 
 
 def _numpy_is_loaded() -> bool:

@@ -23,25 +23,26 @@ SKIPPED_FOLDERS = frozenset(
 """Never looked into for artifacts."""
 
 
-def marks_in(folder: str, prefix: str = "") -> Iterator[tuple[str, Mark]]:
+def marks_in(folder: str) -> Iterator[tuple[str, Mark]]:
     """Yield the regular files below a folder with their marks; what cannot be read holds none.
 
     Args:
-        folder: Where to look.
-        prefix: What stands before the names that are found there: "" or ``folder/``.
+        folder: Where to look; the names are seen from there, with ``/`` in them.
     """
-    inner = []
-    for name in _names_in(folder):
-        status = _status(os.path.join(folder, name))  # noqa: PTH118  (see above)
-        if status is None:
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            inner.append(name)
-        elif stat.S_ISREG(status.st_mode) and not name.startswith(SCRIPT_PREFIX):
-            yield prefix + name, (status.st_size, status.st_mtime_ns)
-    for name in inner:
-        if name not in SKIPPED_FOLDERS:
-            yield from marks_in(os.path.join(folder, name), f"{prefix}{name}/")  # noqa: PTH118  (see above)
+    waiting = [(folder, "")]  # no recursion: code may nest folders deeper than Python calls
+    while waiting:
+        here, prefix = waiting.pop()
+        inner = []
+        for name in _names_in(here):
+            path = os.path.join(here, name)  # noqa: PTH118  (see above)
+            status = _status(path)
+            if status is None:
+                continue
+            if stat.S_ISDIR(status.st_mode) and name not in SKIPPED_FOLDERS:
+                inner.append((path, f"{prefix}{name}/"))
+            elif stat.S_ISREG(status.st_mode) and not name.startswith(SCRIPT_PREFIX):
+                yield prefix + name, (status.st_size, status.st_mtime_ns)
+        waiting.extend(reversed(inner))
 
 
 def mark_of(file: Path) -> Mark | None:

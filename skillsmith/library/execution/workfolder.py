@@ -321,7 +321,7 @@ class WorkFolder:
             return sorted(self._known)
 
     def _scan(self) -> Iterator[tuple[str, Mark]]:
-        yield from marks_in(str(self.path), "")
+        yield from marks_in(str(self.path))
         for path in self._outside:
             mark = mark_of(path)
             if mark is not None:

@@ -6,9 +6,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from skillsmith.library.matching.mentions import quotes_in
+from skillsmith.word_pieces import UNSPACED, has_runs
 
 MIN_FIXED_WORDS = 2
 """A pattern with fewer words of its own would match anything."""
@@ -122,8 +123,16 @@ class Wording:
 
 
 def words_of(text: str) -> list[Word]:
-    """Return a text's words in order."""
-    return [Word(found[0].casefold(), found.start(), found.end()) for found in _WORD.finditer(text)]
+    """Return a text's words in order; in scripts without spaces every letter is one."""
+    word = _word_or_letter() if has_runs(text) else _WORD
+    return [Word(found[0].casefold(), found.start(), found.end()) for found in word.finditer(text)]
+
+
+@cache
+def _word_or_letter() -> re.Pattern[str]:
+    """Return the pattern for such texts, which takes milliseconds to compile."""
+    letter = rf"[^\W{UNSPACED}]"
+    return re.compile(rf"[{UNSPACED}]|{letter}+(?:['\u2019]{letter}+)?")
 
 
 def places_in(pattern: str, names: Iterable[str]) -> list[Place]:
@@ -190,7 +199,7 @@ def match_whole(pattern: str, task: str, names: Sequence[str]) -> dict[str, tupl
     fixed = [pattern[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
     fixed[-1] = fixed[-1].rstrip(" .!?\n")
     possible = marks and all(fixed[1:-1]) and all(map(_in(task), fixed))
-    if not possible or len(words_of(" ".join(fixed))) < MIN_FIXED_WORDS:
+    if not possible or len(_WORD.findall(" ".join(fixed))) < MIN_FIXED_WORDS:
         return {}
     first = re.match(_flexible(fixed[0].lstrip()), task, re.IGNORECASE)
     last = re.search(_flexible(fixed[-1]) + r"[\s.!?]*\Z", task, re.IGNORECASE)

@@ -21,6 +21,7 @@ from skillsmith.library.matching.mentions import Mention, format_in, mentions
 from skillsmith.library.program.bindings import sources
 from skillsmith.library.program.effects import name_words
 from skillsmith.library.program.inputs import accept, takes_any_task
+from skillsmith.library.trace.phrases import whole
 from skillsmith.models import FromInput, Json, Skill, Variable
 
 MAX_TASK = 100_000
@@ -256,10 +257,10 @@ class _Binder:
         plain = variable.type == "string" and not variable.enum and isinstance(variable.default, str)
         if not plain or not str(variable.default).strip():
             return
-        pattern = rf"(?<![\w.]){re.escape(str(variable.default).strip())}(?!\w)"
-        for found in re.finditer(pattern, self._task, re.IGNORECASE):
+        for found in whole(str(variable.default).strip(), flags=re.IGNORECASE).finditer(self._task):
             mention = Mention(start=found.start(), end=found.end(), value=variable.default)
-            if self._is_free(found.span()) and self._claims.is_witnessed(variable, mention):
+            usable = self._is_free(found.span()) and not self._task.endswith(".", 0, found.start())
+            if usable and self._claims.is_witnessed(variable, mention):
                 evidence = f"“{found[0]}” is the recorded value"
                 bound = BoundValue(value=variable.default, rule="as-recorded", evidence=evidence)
                 self._take(variable.name, bound, found.span())

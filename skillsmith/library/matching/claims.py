@@ -28,6 +28,7 @@ from skillsmith.library.matching.mentions import Mention, look_of, mentions, thi
 from skillsmith.library.matching.one_sided import CLOSING_WORDS, spans_beside
 from skillsmith.library.program.effects import name_words
 from skillsmith.models import Json, Variable
+from skillsmith.word_pieces import cuts_run
 
 NAME_REACH = 4
 """How many words from a value its variable's name may stand."""
@@ -219,13 +220,18 @@ class Claims:
                 yield from self._around(variable, self._alike(default, beside), -0.5, is_free)
 
     def _eats(self, default: Json, span: Span) -> bool:
-        """Whether a piece holds more than one value: a date or file too, or more words than a name has."""
+        """Whether a piece may hold more than one value: a date or file too, or more words than a name has.
+
+        In a run without spaces nothing tells where a value ends.
+        """
         text, known, look = self._wording.text[span.start : span.end], str(default), look_of(default)
         words = words_of(text)
         if look and look_of(text) != look and len(words) > len(words_of(known)):
             return True
         if self._wording.quote_at(span.start - 1) is not None:
             return False
+        if cuts_run(self._wording.text, span.start) or cuts_run(self._wording.text, span.end):
+            return True
         first = {word.text for word in words[:1]} - set(known.casefold().split())
         begins = bool(first & (CLOSING_WORDS - _ARTICLES))
         marks = isinstance(default, str) and any(mark in text and mark not in known for mark in ",;")

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 
 from skillsmith.library.program.dates import days_in, keeps_a_time, like_default
 from skillsmith.models import Json, Variable, VariableType
+from skillsmith.word_pieces import without_runs
 
 NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -48,6 +49,8 @@ _QUOTED = re.compile(
 _CODE = re.compile(r"(?=[A-Z0-9]*[A-Z])[A-Z0-9]{4,}")
 _CAPITALS = re.compile(r"(?<![\w./-])[A-Z][A-Z0-9_]+(?![\w/-]|\.\w)")
 _LETTERED = re.compile(r"(?<![\w./@-])[^\W\d_](?:[\w'\u2019-]*\w)?(?![\w/@]|\.\w)")
+_WRITTEN_APART = frozenset({"url", "email", "id", "integer", "number"})
+"""Types of values that hold no letter of a script without spaces, and end where such letters begin."""
 _SEPARATOR = re.compile(r"\s*(?:,\s*and|,\s*or|,|;|\band\b|\bor\b|&)\s*")
 
 
@@ -84,13 +87,15 @@ def mentions(task: str, variable: Variable, *, today: date, folder: Path) -> lis
     if variable.type == "path":
         return list(_paths(task, variable, folder))
     finder = _FINDERS.get(variable.type)
-    return list(finder(task, variable)) if finder else []
+    text = without_runs(task) if variable.type in _WRITTEN_APART else task
+    return list(finder(text, variable)) if finder else []
 
 
 def _dates(task: str, variable: Variable, today: date) -> Iterator[Mention]:
     if keeps_a_time(variable.default):
         return
-    for found in sorted(days_in(task, today=today, like=variable.default), key=lambda one: one.start):
+    found_days = days_in(without_runs(task), today=today, like=variable.default)
+    for found in sorted(found_days, key=lambda one: one.start):
         value = like_default(found.day, variable.default)
         yield Mention(start=found.start, end=found.end, value=value, strength=1, note=found.note)
 
@@ -125,13 +130,14 @@ def _paths_in(task: str) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _addresses(task: str) -> tuple[tuple[int, int], ...]:
     """Return where URLs and e-mail addresses stand: what is inside them is nothing else."""
-    return tuple(found.span() for pattern in (_URL, _EMAIL) for found in pattern.finditer(task))
+    text = without_runs(task)
+    return tuple(found.span() for pattern in (_URL, _EMAIL) for found in pattern.finditer(text))
 
 
 @lru_cache(maxsize=32)
 def _reserved(task: str) -> tuple[tuple[int, int], ...]:
     """Return where URLs, e-mail addresses and dates stand."""
-    days = days_in(task, today=date.today())  # noqa: DTZ011  (only where they stand counts)
+    days = days_in(without_runs(task), today=date.today())  # noqa: DTZ011  (only where they stand counts)
     return (*_addresses(task), *((day.start, day.end) for day in days))
 
 

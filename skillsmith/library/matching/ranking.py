@@ -38,6 +38,7 @@ REACH = 2.0
 those whose score could come so near to the best that it matters."""
 CATCH_UP = 16
 """Skills without vectors that are embedded on the way; more wait for a reindex."""
+NOT_READ = "the model does not know most of its words, so words alone are compared"
 NOT_ASKED = "its words leave no doubt, so the model was not asked"
 FAILED_ENOUGH = 3
 """Executions after which a skill that never succeeded counts as failed."""
@@ -110,10 +111,12 @@ class Ranking:
     """The candidates for a task, best first, whatever their confidence.
 
     Args:
+        task: What is to be done, in words.
         left_out: Candidates that may not be used: retired, or failed whenever they were tried.
         notice: Why vectors were not used, in one line; empty when they were.
     """
 
+    task: str
     question: Question
     weights: Weights
     candidates: tuple[Candidate, ...]
@@ -183,13 +186,15 @@ class Ranker:
         certain = confidences([one.score for one in usable], task.weights)
         ranked = [replace(one, confidence=sure) for one, sure in zip(usable, certain, strict=True)]
         return Ranking(
-            question=task.question, weights=task.weights, notice=task.notice, candidates=tuple(ranked),
-            left_out=tuple(left_out),
+            task=text, question=task.question, weights=task.weights, notice=task.notice,
+            candidates=tuple(ranked), left_out=tuple(left_out),
         )  # fmt: skip
 
     def _task(self, text: str, question: Question | None, *, by_meaning: bool) -> _Task:
         notice = self._catch_up() if by_meaning else NOT_ASKED
         question = question or self._text.question(text)
+        if not notice and question.skills and not self._vectors.reads(question.nats):
+            notice = NOT_READ
         return _Task(
             text=text, question=question, notice=notice, weights=WORDS_ALONE if notice else WITH_VECTORS,
             vector=None if notice or not question.skills else self._vectors.embed(text),

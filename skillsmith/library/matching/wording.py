@@ -1,7 +1,8 @@
 """How much a task and a skill share in words, apart from how rare the words are.
 
 Pure text: no index and no model. Names are read as the words they are made of (``cancel_reservation`` says
-"cancel reservation"), and words are compared by their stems.
+"cancel reservation"), and words are compared by their stems. Where a script has no spaces, its pieces are
+the words (skillsmith/word_pieces.py), and its letters those of a phrasing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 
+from skillsmith.word_pieces import in_letters, in_pieces
+
 MAX_CHARACTERS = 4000
 """Of a longer text only the beginning is compared."""
 
@@ -19,7 +22,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _PLACE = re.compile(r"\{\w+\}")
 _PIECE = re.compile(
-    r"(?P<value>\"[^\"\n]+\"|“[^”\n]+”|`[^`\n]+`|(?<!\w)'[^'\n]+'(?!\w)|\{\w+\})|[\w'\u2019-]+|[.!?:\n]"
+    r"(?P<value>\"[^\"\n]+\"|“[^”\n]+”|「[^」\n]+」|`[^`\n]+`|(?<!\w)'[^'\n]+'(?!\w)|\{\w+\})|[\w'\u2019-]+|[.!?:\n]"
 )
 _SENTENCE_ENDS = ".!?:\n"
 _VALUE, _EDGE = "…", "|"
@@ -106,7 +109,7 @@ def _pairs(text: str) -> Counter[str]:
 def _phrase(text: str) -> Iterator[str]:
     """Yield the stems of a text, with one place for each run of names, numbers and quoted pieces."""
     begins, last = True, ""
-    for found in _PIECE.finditer(text):
+    for found in _PIECE.finditer(in_letters(text)):
         piece = found[0]
         if piece.isalpha() and piece.islower():  # most are, and this is what matching does most
             begins, last = False, piece
@@ -123,7 +126,7 @@ def _phrase(text: str) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(_HUMP.sub(" ", text))]
+    return [word.lower() for word in _WORD.findall(_HUMP.sub(" ", in_pieces(text)))]
 
 
 @lru_cache(maxsize=65536)

@@ -29,6 +29,9 @@ MAX_PARTS = 10_000
 MAX_CHARS = 20 * 1024 * 1024
 """Of such a text."""
 
+MAX_MADE = 10 * MAX_CHARS
+"""Of all texts that one expression makes: a comprehension may keep thousands."""
+
 
 class TooLargeError(ValueError):
     """An operation would take more memory or time than any condition needs."""
@@ -121,17 +124,21 @@ def _timed_class() -> type[Any]:
     import simpleeval  # noqa: PLC0415  (8 ms)
 
     class Timed(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval has no types
-        """An evaluator that looks at the clock before each part of an expression."""
+        """An evaluator that looks at the clock before each part, and at the text it made after it."""
 
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
-            self._end = monotonic() + MAX_SECONDS
+            self._end, self._made = monotonic() + MAX_SECONDS, 0
             self.nodes[ast.FormattedValue] = self._formatted
 
         def _eval(self, node: ast.AST) -> Any:
             if monotonic() > self._end:
                 raise TooLargeError(f"it takes longer than {MAX_SECONDS:g} s")
-            return super()._eval(node)
+            value = super()._eval(node)
+            if isinstance(value, str) and isinstance(node, (ast.Call, ast.JoinedStr, ast.BinOp)):
+                self._made += len(value)
+                _bounded(self._made, MAX_MADE, "it makes too much text")
+            return value
 
         def _formatted(self, node: ast.FormattedValue) -> str:
             if node.format_spec is not None:

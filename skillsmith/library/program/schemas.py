@@ -8,15 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from skillsmith.library.program.patterns import UnjudgedError, may_take_for_ever
 from skillsmith.models import Json
 
 MAX_PATTERN_CHARS = 500
-
-_PIECE = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?:\?[:=!]|\?<[=!]|\?P<\w+>)?)|(?P<close>\))|(?P<choice>\|)"
-    r"|(?P<repeat>[*+?]|\{\d*(?:,\d*)?\})[?+]?|.",
-    re.DOTALL,
-)
 
 
 def schema_flaws(schema: Json, where: str) -> Iterator[str]:
@@ -51,29 +46,8 @@ def pattern_flaw(pattern: str) -> str | None:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         return f"is no regular expression: {error}"
-    return (
-        "repeats a group that can be read in several ways, so it might never end"
-        if _bursts(pattern)
-        else None
-    )
-
-
-def _bursts(pattern: str) -> bool:
-    """Tell whether a group that repeats or chooses is itself repeated, e.g. ``(a+)+``, ``(a|aa)*``."""
-    groups = [False]
-    closed = False  # whether the piece before closed a group with several readings
-    for piece in _PIECE.finditer(pattern):
-        if piece["open"]:
-            groups.append(False)
-        elif piece["close"]:
-            closed = groups.pop()
-            groups[-1] = groups[-1] or closed
-            continue
-        elif piece["choice"]:
-            groups[-1] = True
-        elif piece["repeat"]:
-            if closed and piece["repeat"] != "?":
-                return True
-            groups[-1] = True
-        closed = False
-    return False
+    try:
+        endless = may_take_for_ever(pattern)
+    except (UnjudgedError, RecursionError) as error:
+        return f"might never end, as far as can be told: {error}"
+    return "can be read in so many ways that a search might never end" if endless else None

@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import ast
 import csv
+import math
 import re
 from functools import lru_cache
 
-from skillsmith.events import parse_json
+from skillsmith.events import parse_json, storable
 from skillsmith.models import Json
 
 MAX_CHARS = 1_000_000
 """A longer text is opened only when it is JSON."""
 
+MAX_LITERAL_CHARS = 200_000
+"""What Python printed is read by way of a tree that takes five hundred times as much memory."""
+
+_MANY_FENCES = 8
+_MAX_INTEGER = 10**4300
+"""JSON text holds no longer ones, for Python writes no longer ones."""
+
 _FENCE = re.compile(r"```(?:\w+)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
 _LEAD = re.compile(r"[^\n{\[]{0,120}(?::|\n)\s*(?=[\[{])")
-_LINE = re.compile(r"\s*(?:[-*•]\s+)?[*_`]*([A-Za-z][\w ./\[\]()#-]{0,60}?)[*_`]*\s*[:=][*_`]*\s+(\S.*?)\s*")
-_RULE = re.compile(r"\s*\|?(?:\s*:?-{2,}:?\s*\|)+(?:\s*:?-{2,}:?\s*)?\s*")
+_LINE = re.compile(r"(?:[-*•]\s+)?[*_`]*([A-Za-z][\w ./\[\]()#-]{0,60}?)[*_`]*\s*[:=][*_`]*\s+(\S.*)")
+_RULE = re.compile(r"\|?(?:\s*:?-{2,}:?\s*\|)+(?:\s*:?-{2,}:?)?")
 _COLUMN = re.compile(r"[A-Za-z_][\w .#()/-]{0,60}")
 _LABELS = frozenset({"attribute", "field", "key", "name", "property"})
 
@@ -39,12 +47,15 @@ def structure_in(text: str) -> dict[str, Json] | list[Json] | None:
     """Return the object or list that a text holds; None when it is just text."""
     bare = text.strip()
     if bare[:1] in ("{", "["):
-        return _json(bare) or _literal(bare)
+        found = _json(bare)
+        return _literal(bare) if found is None else found
     if len(bare) > MAX_CHARS:
         return None
     lead = _LEAD.match(bare)
-    if lead and (found := _json(bare[lead.end() :])) is not None:
-        return found
+    if lead and (led := _json(bare[lead.end() :])) is not None:
+        return led
+    if "```" in bare and bare.count("```") > _MANY_FENCES:
+        return None
     fenced = _FENCE.findall(bare)
     if fenced:
         return _json(fenced[0].strip()) if len(fenced) == 1 else None
@@ -63,7 +74,7 @@ def _json(text: str) -> dict[str, Json] | list[Json] | None:
 
 def _literal(text: str) -> dict[str, Json] | list[Json] | None:
     """Read what Python's ``print`` makes of an object."""
-    if len(text) > MAX_CHARS or text[-1] not in "}]" or "'" not in text:
+    if len(text) > MAX_LITERAL_CHARS or text[-1] not in "}]" or "'" not in text:
         return None
     try:
         value = ast.literal_eval(text)
@@ -73,17 +84,22 @@ def _literal(text: str) -> dict[str, Json] | list[Json] | None:
 
 
 def _is_json(value: object) -> bool:
+    """Tell whether a value could have come out of JSON text."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+        return all(isinstance(key, str) and _is_json(key) and _is_json(item) for key, item in value.items())
     if isinstance(value, list):
         return all(map(_is_json, value))
-    return value is None or isinstance(value, (bool, int, float, str))
+    if isinstance(value, str):
+        return storable(value) == value
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and abs(value) < _MAX_INTEGER)
 
 
 def _table(text: str) -> dict[str, Json] | list[Json] | None:
     """Read the one Markdown table in a text: a list of its rows, or an object where it is field and value."""
     lines = text.splitlines()
-    rules = [number for number, line in enumerate(lines) if "|" in line and _RULE.fullmatch(line)]
+    rules = [number for number, line in enumerate(lines) if "|" in line and _RULE.fullmatch(line.strip())]
     if len(rules) != 1 or not rules[0]:
         return None
     names = _cells(lines[rules[0] - 1])
@@ -107,7 +123,7 @@ def _cells(line: str) -> list[str]:
 
 def _lines(text: str) -> dict[str, Json] | None:
     """Read lines of ``key: value``, perhaps under a heading."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [bare for line in text.splitlines() if (bare := line.strip())]
     if _LINE.fullmatch(lines[0]) is None:
         lines = lines[1:]
     found = [_LINE.fullmatch(line) for line in lines]

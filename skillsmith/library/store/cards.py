@@ -16,6 +16,7 @@ from skillsmith.events import dump_json, load_json
 from skillsmith.library.evidence.intervals import Interval, wilson
 from skillsmith.library.store.listing import list_skills
 from skillsmith.models import SkillState
+from skillsmith.word_pieces import in_pieces
 
 Names: TypeAlias = list[str]
 
@@ -93,7 +94,7 @@ def skill_names(db: Database, *, words: str = "", state: str | None = None, sort
 
 def _with_word(db: Database, word: str) -> set[str]:
     """Return the skills whose text has words that begin like this one."""
-    parts = re.findall(r"[^\W_]+", word)
+    parts = re.findall(r"[^\W_]+", in_pieces(word))
     expression = " AND ".join(f'"{part}"*' for part in parts)
     return {row[0] for row in db.all(_WITH_WORD, (expression,))} if parts else set()
 

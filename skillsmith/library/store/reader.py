@@ -19,6 +19,7 @@ from skillsmith.library.store import rows as skill_rows
 from skillsmith.library.store.listing import list_skills
 from skillsmith.library.store.text import WEIGHTS, search_expression
 from skillsmith.models import Proof, Skill, SkillArtifact, SkillState, SkillSummary
+from skillsmith.word_pieces import UNSPACED
 
 Names: TypeAlias = list[str]
 Numbers: TypeAlias = list[int]
@@ -41,6 +42,11 @@ SELECT s.name FROM skill_versions v JOIN skills s ON s.pk = v.skill
 WHERE v.version = s.current_version AND v.pk NOT IN (SELECT rowid FROM skills_fts) ORDER BY s.name
 """
 _STALE_TEXT = f"SELECT rowid FROM skills_fts WHERE rowid NOT IN ({_CURRENT}) LIMIT 1"  # noqa: S608  (two constants)
+
+_TEXT_TERMS = (
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.skill_text_terms USING fts5vocab(main, skills_fts, row)"
+)
+_UNCUT_TERM = "SELECT 1 FROM temp.skill_text_terms WHERE term >= ? AND term GLOB ? LIMIT 1"
 
 
 class SkillReader:
@@ -205,6 +211,12 @@ class SkillReader:
             yield f"skill {row[0]} is not in full text; run `skillsmith reindex`"
         if self._db.one(_STALE_TEXT) is not None:
             yield "full text holds versions that are not current; run `skillsmith reindex`"
+
+    def text_is_outdated(self) -> bool:
+        """Tell whether full text holds sentences without spaces uncut, as it did before they were cut."""
+        self._db.execute(_TEXT_TERMS)
+        longer_than_a_piece = f"{f'[{UNSPACED}]' * 4}*"
+        return self._db.one(_UNCUT_TERM, (UNSPACED[0], longer_than_a_piece)) is not None
 
     def search(self, words: str, *, limit: int = 50) -> Scores:
         """Return the current versions that hold any of the words, best first.

@@ -1,7 +1,8 @@
 """What of a skill full text finds, and how words become a query for it.
 
 Names of tools and functions are found by their parts: ``get_user_details`` and ``getUserDetails`` both by
-"user details". SQLite's tokenizer splits at underscores, so only capitals need help.
+"user details". SQLite's tokenizer splits at underscores, so only capitals need help, and scripts that
+write without spaces.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from skillsmith.library.program.document import Document
+from skillsmith.word_pieces import in_pieces, indexed, term
 
 _UPPER, _LOWER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz0123456789"
 _CLASSES = bytes(
@@ -31,7 +33,7 @@ MAX_BODY_CHARS = 100_000
 
 def search_columns(document: Document) -> tuple[str, ...]:
     """Return the text of each full-text column of a skill."""
-    return (
+    columns = (
         document["name"],
         split_names(document["description"]),
         split_names(document["task_pattern"]),
@@ -39,6 +41,7 @@ def search_columns(document: Document) -> tuple[str, ...]:
         split_names("\n".join(document["examples"])),
         split_names("\n".join(_body(document))[:MAX_BODY_CHARS]),
     )
+    return tuple(map(indexed, columns))
 
 
 def _body(document: Document) -> Iterator[str]:
@@ -75,6 +78,6 @@ def _found(classes: bytes, pattern: bytes) -> Iterator[int]:
 
 def search_expression(words: str, *, operator: str = "OR") -> str:
     """Return an FTS5 expression over the words of any text but the most common; empty when it has none."""
-    found = re.findall(r"[^\W_]+", split_names(words))
+    found = re.findall(r"[^\W_]+", split_names(in_pieces(words)))
     telling = [word for word in found if word.lower() not in _STOP_WORDS] or found
-    return f" {operator} ".join(f'"{word}"' for word in dict.fromkeys(word.lower() for word in telling))
+    return f" {operator} ".join(map(term, dict.fromkeys(word.lower() for word in telling)))

@@ -14,7 +14,9 @@ from datetime import date
 from functools import lru_cache
 from unicodedata import normalize
 
+from skillsmith.library.program.dates import is_written_day
 from skillsmith.library.program.effects import name_words
+from skillsmith.library.program.phones import LOCAL_DIGITS, PHONE
 from skillsmith.library.trace.calls import Said
 from skillsmith.library.trace.phrases import Whole, count_chars, whole
 from skillsmith.models import Json, VariableType, Witness
@@ -33,10 +35,6 @@ _COMMON = frozenset(
     "default other both this that with from".split()
 )
 _MONTHS = "January February March April May June July August September October November December".split()
-LOCAL_DIGITS = 10
-"""So many digits of a telephone number are enough to recognise it."""
-
-_PHONE = re.compile(r"\+?[\d(](?:[\s().-]{0,2}\d){9,14}")
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _MONEY = frozenset(
     "amount balance budget charge cost credit deposit fee limit payment price refund sum total value".split()
@@ -58,6 +56,7 @@ _DATES = (
     (re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([A-Z][a-z]{2,8}) (\d{4})"), "dmy"),
     (re.compile(r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?, (\d{4})"), "mdy"),
 )
+_DAYS = frozenset({"date", "day", "on"})
 _TYPES: tuple[tuple[VariableType, str], ...] = (
     ("date", r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?)?"),
     ("email", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -94,11 +93,12 @@ def type_of(name: str, value: Json) -> VariableType:  # noqa: PLR0911  (one retu
         return "list"
     if isinstance(value, dict):
         return "object"
-    text = str(value)
+    text, words = str(value), name_words(name)
+    if is_written_day(text, named=not _DAYS.isdisjoint(words)):
+        return "date"
     for kind, pattern in _TYPES:
         if re.fullmatch(pattern, text):
             return kind
-    words = name_words(name)
     if words and words[-1] in {"id", "ids", "number", "code", "key", "uuid"} and " " not in text:
         return "id"
     return "string"
@@ -211,7 +211,7 @@ def _spellings(value: Json, said: str) -> Iterator[Whole]:
     if day is not None:
         yield from _date_spellings(day)
         return
-    if _PHONE.fullmatch(text):
+    if PHONE.fullmatch(text):
         yield _phone_spelling(text)
     parts = re.split(r"[_-]+", text.strip("_-"))
     if len(parts) > 1 and all(part.casefold() in said for part in parts):

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from skillsmith.word_pieces import UNSPACED
 
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-"""Letters of languages that write without spaces, or put endings right behind a name: no word ends there."""
+T = TypeVar("T")
 
 _WORD = re.compile(rf"[^\W{UNSPACED}]+")
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
