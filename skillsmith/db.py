@@ -1,4 +1,4 @@
-"""The only file that opens SQLite: driver, pragmas, transactions, error wrapping and keyset paging.
+"""The only file that opens our SQLite file: driver, pragmas, transactions, error wrapping and keyset paging.
 
 Only what a user can mend becomes a ``StorageError`` (locked, read-only, full, damaged, not a database);
 programming errors pass through raw.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import sqlean
@@ -41,13 +39,6 @@ _HINTS = (
     ("not a database", "choose another --db path"),
     ("malformed", "restore a backup, or run `skillsmith doctor` to see what is damaged"),
 )
-_FOREIGN_HINTS = (
-    ("locked", "another program is writing it; try again in a moment"),
-    ("not a database", "it is encrypted, or no SQLite file"),
-    ("readonly", "the program that wrote it broke off; open it there once"),  # a journal to be rolled back
-    ("unable to open", "check its permissions"),
-)
-_COPY_ATTEMPTS = 5
 
 sqlean.register_adapter(type(None), {}.get)  # a builtin that returns None: without one the driver looks
 # through four protocols for each NULL, which takes as long as the rest of a short row (1 µs, measured)
@@ -101,7 +92,7 @@ class Database:
 
     def _renew(self) -> None:
         """Open a file anew that is read as one that does not change, when it did."""
-        if self._frozen == _stamps(*_with_log(Path(self.path))):
+        if self._frozen == stamps(*with_log(Path(self.path))):
             return
         old, frozen = self.conn, self._frozen
         try:
@@ -124,8 +115,8 @@ class Database:
             raise NotFoundError(f"there is no database at {self.path}")
         if not self.readonly:
             _make_folder(file.parent, hint="choose another --db")
-        stamps, mode = _stamps(*_with_log(file)), _reading(file) if self.readonly else ""
-        self._frozen = stamps if "immutable" in mode else None
+        seen, mode = stamps(*with_log(file)), _reading(file) if self.readonly else ""
+        self._frozen = seen if "immutable" in mode else None
         uri = file.absolute().as_uri() + mode
         return sqlean.connect(uri, uri=True, isolation_level=None, timeout=self._patience)
 
@@ -298,12 +289,19 @@ def _reading(file: Path) -> str:
     A write-ahead log is read through an index beside it. Where that cannot be made, or would not belong to
     the file's owner, and nobody has the file open, it is read as a file that does not change.
     """
-    _, log = _with_log(file)
+    _, log = with_log(file)
     return "?mode=ro" if log.exists() or may_write(file) else "?mode=ro&immutable=1"
 
 
-def _with_log(file: Path) -> tuple[Path, Path]:
+def with_log(file: Path) -> tuple[Path, Path]:
+    """Return a database file and its write-ahead log."""
     return file, file.with_name(file.name + "-wal")
+
+
+def stamps(*files: Path) -> list[tuple[int, int]]:
+    """Return size and time of change of those files that are there."""
+    found = [file.stat() for file in files if file.exists()]
+    return [(status.st_size, status.st_mtime_ns) for status in found]
 
 
 def _make_folder(folder: Path, *, hint: str) -> None:
@@ -311,87 +309,6 @@ def _make_folder(folder: Path, *, hint: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}", hint=hint) from error
-
-
-class ForeignDatabase:
-    """Another program's SQLite file, opened for reading only by ``open_foreign``."""
-
-    def __init__(self, path: Path, conn: Any) -> None:
-        self._path = path
-        self._conn = conn
-
-    def tables(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the columns by table."""
-        names = [row[0] for row in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            name: tuple(row[0] for row in self._rows("SELECT name FROM pragma_table_info(?)", name))
-            for name in names
-        }
-
-    def rows(self, table: str) -> Iterator[dict[str, Any]]:
-        """Yield a table's rows in the order they were written, as values by column name."""
-        quoted = table.replace('"', '""')
-        for row in self._rows(f'SELECT * FROM "{quoted}" ORDER BY rowid'):  # noqa: S608  (quoted just above)
-            yield dict(zip(row.keys(), row, strict=True))
-
-    def _rows(self, sql: str, *params: str) -> Iterator[Row]:
-        try:
-            yield from self._conn.execute(sql, params)
-        except sqlean.DatabaseError as error:
-            raise _foreign_error(self._path, error) from error
-
-
-@contextmanager
-def open_foreign(path: Path | str) -> Iterator[ForeignDatabase]:
-    """Open a SQLite file of another program; nothing is written to it or beside it, even while it is in use.
-
-    SQLite cannot read a write-ahead log without keeping an index beside it: a file that has one is read from
-    a copy in a temporary folder.
-
-    Raises:
-        StorageError: It is no SQLite database, or encrypted, damaged or locked.
-    """
-    file = Path(path)
-    with TemporaryDirectory(prefix="skillsmith-") as folder:
-        try:
-            with file.open("rb") as opened:
-                mode = "?mode=ro&immutable=1" if opened.read(20)[18:] == b"\x02\x02" else "?mode=ro"
-            logged = _with_log(file)[1].exists()
-            uri = (_copied(file, Path(folder)) if logged else file).absolute().as_uri()
-            uri += "" if logged else mode
-            conn = sqlean.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
-        except OSError as error:
-            raise StorageError(f"{file}: {error.strerror or error}", hint="check the path") from error
-        except sqlean.DatabaseError as error:
-            raise _foreign_error(file, error) from error
-        with closing(conn):
-            conn.row_factory = sqlean.Row
-            conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
-            yield ForeignDatabase(file, conn)
-
-
-def _copied(file: Path, folder: Path) -> Path:
-    """Copy a database with its log at a moment at which nobody writes."""
-    _, log = _with_log(file)
-    copy = folder / "copy.db"
-    for _ in range(_COPY_ATTEMPTS):
-        before = _stamps(file, log)
-        shutil.copyfile(file, copy)
-        if log.exists():
-            shutil.copyfile(log, folder / "copy.db-wal")
-        if _stamps(file, log) == before:
-            return copy
-    raise StorageError(f"{file} is being written without a pause", hint="try again in a moment")
-
-
-def _stamps(*files: Path) -> list[tuple[int, int]]:
-    found = [file.stat() for file in files if file.exists()]
-    return [(status.st_size, status.st_mtime_ns) for status in found]
-
-
-def _foreign_error(file: Path, error: Exception) -> StorageError:
-    hint = next((hint for word, hint in _FOREIGN_HINTS if word in str(error)), "it may be damaged")
-    return StorageError(f"{file}: {error}", hint=hint)
 
 
 def migrate(conn: Any) -> None:

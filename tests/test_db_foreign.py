@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from skillsmith import db
-from skillsmith.db import open_foreign
 from skillsmith.errors import StorageError
+from skillsmith.foreign import open_foreign
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from skillsmith.capture.importers.ag2_session import Session
 from skillsmith.capture.importers.base import epoch
 from skillsmith.capture.importers.registry import Importer
 from skillsmith.capture.importers.source import Head, LogSource
-from skillsmith.db import ForeignDatabase, open_foreign
 from skillsmith.errors import StorageError
+from skillsmith.foreign import ForeignDatabase, open_foreign
 from skillsmith.models import Problem, RunRecord
 
 NAME = "ag2-classic"

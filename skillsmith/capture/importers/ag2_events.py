@@ -15,8 +15,8 @@ from skillsmith.capture.importers.base import mapping, text_or_none
 from skillsmith.capture.importers.jsontext import JsonError, parse_json
 from skillsmith.capture.importers.registry import Bundle, Importer
 from skillsmith.capture.importers.source import Head, LogSource
-from skillsmith.db import ForeignDatabase, open_foreign
 from skillsmith.errors import StorageError
+from skillsmith.foreign import ForeignDatabase, open_foreign
 from skillsmith.models import Json, Problem, RunRecord
 
 NAME = "ag2-events"

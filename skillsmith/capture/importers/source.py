@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from skillsmith.capture.importers.jsontext import JsonError, leading_values, parse_json, values_in_a_row
-from skillsmith.db import open_foreign
 from skillsmith.errors import StorageError
+from skillsmith.foreign import open_foreign
 from skillsmith.models import Json, Problem
 from skillsmith.schema import APPLICATION_ID
 
@@ -143,7 +143,7 @@ class LogSource:
 
     @cached_property
     def is_database(self) -> bool:
-        """Whether it is another program's SQLite file, which is to be opened with ``db.open_foreign``."""
+        """Whether it is another program's SQLite file, to be opened with ``foreign.open_foreign``."""
         try:
             with self.path.open("rb") as file:
                 start = file.read(_SQLITE_HEADER)
