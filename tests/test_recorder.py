@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillsmith.capture import writer
-from skillsmith.capture.entries import Entry, RunEnd, StepEnd, Superseded, from_line, to_line
+from skillsmith.capture.entries import Entry, EntryStore, RunEnd, StepEnd, Superseded, from_line, to_line
 from skillsmith.capture.recorder import Durability, Recorder, database_path
-from skillsmith.capture.spill import absorb_spills, spills_of
+from skillsmith.capture.spill import SpillFile, absorb_spills, spills_of
 from skillsmith.db import Database
 from skillsmith.errors import UsageError
 from skillsmith.files import FileRepository
@@ -242,6 +242,23 @@ def test_no_room_anywhere_is_counted(
     recorder.close(timeout=0)
     assert recorder.dropped == 3
     assert "side file" in (recorder.problem or "")
+
+
+def test_without_a_place_beside_the_database_a_folder_of_its_own_is_used(
+    db: Database, pk: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It stands among the temporary files, goes with its last file, and is never a planted one."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = str(tmp_path / "gone" / "skillsmith.db")
+    spill = SpillFile(gone)
+    spill.append([(pk, event("waits"))])
+    (path,) = spills_of(gone)
+    assert (path.parent.parent, path.parent.stat().st_mode & 0o777) == (tmp_path, 0o700)
+    assert spill.absorb(EntryStore(db), db)[0].entries == 1
+    assert not path.parent.exists()
+    path.parent.symlink_to(tmp_path)
+    with pytest.raises(OSError, match="no side file"):
+        SpillFile(gone).append([(pk, event("waits"))])
 
 
 def test_an_unstorable_event_does_not_take_others_along(db: Database, pk: int) -> None:

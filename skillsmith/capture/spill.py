@@ -2,8 +2,8 @@
 
 The owner holds a lock on its side file for as long as it uses it, so the lock tells whether the owner is
 alive, even when process numbers are reused. Side files stand beside the database as ``NAME.spill-PID.jsonl``
-or, where nothing can be written there, in the folder for temporary files. A file is deleted right after the
-commit that stored its entries: a kill in that instant would store them twice, never lose them.
+or, where nothing can be written there, in a folder of their own among the temporary files. A file is deleted
+right after the commit that stored its entries: a kill in that instant would store them twice, not lose them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from skillsmith.ids import digest_of
 CHUNK_ENTRIES = 1000
 SET_ASIDE = ".unreadable"
 """Added to the name of a side file that held lines which can never be stored."""
+
+_OWN_PREFIX = "spill-"
+"""Of side files in a folder that is for nothing else: the folder for temporary files may hold thousands."""
 
 _Place: TypeAlias = tuple[Path, str]
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -132,7 +135,7 @@ def spills_of(db_path: str) -> list[Path]:
             names = [name for name in os.listdir(folder) if name.startswith(prefix)]  # noqa: PTH208  (as above)
             for path in (folder / name for name in names if name.endswith(".jsonl")):
                 status = path.lstat()
-                if _is_ours(status):
+                if stat.S_ISREG(status.st_mode) and _is_ours(status):
                     found.append((status.st_mtime, path))
     return [path for _time, path in sorted(found)]
 
@@ -141,19 +144,29 @@ def _places(db_path: str) -> tuple[_Place, _Place]:
     from tempfile import gettempdir  # noqa: PLC0415  (8 ms; while a file is being opened, not on import)
 
     path = Path(db_path).absolute()
-    shared = f"skillsmith-{digest_of(os.fsencode(path))[:12]}.spill-"
-    return (path.parent, f"{path.name}.spill-"), (Path(gettempdir()), shared)
+    own = Path(gettempdir(), f"skillsmith-{digest_of(os.fsencode(path))[:12]}")
+    return (path.parent, f"{path.name}.spill-"), (own, _OWN_PREFIX)
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Anyone may put a file into the folder for temporary files."""
+    """Anyone may put something into the folder for temporary files."""
     owner = getattr(os, "getuid", None)
-    return stat.S_ISREG(status.st_mode) and (owner is None or status.st_uid == owner())
+    return owner is None or status.st_uid == owner()
+
+
+def _make_own(folder: Path) -> None:
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not (stat.S_ISDIR(status.st_mode) and _is_ours(status)):
+        raise PermissionError(f"{folder} belongs to somebody else")
 
 
 def _create(place: _Place, lines: bytes) -> tuple[Path, IO[bytes]]:
     """Make a side file that holds these lines, or none at all."""
     folder, prefix = place
+    if prefix == _OWN_PREFIX:
+        _make_own(folder)
     for number in count():
         path = folder / f"{prefix}{os.getpid()}{f'-{number}' if number else ''}.jsonl"
         try:
@@ -242,6 +255,8 @@ def _discard(path: Path, file: IO[bytes], *, keep: bool) -> Path:
             path = path.rename(path.with_name(path.name + SET_ASIDE))
         else:
             path.unlink()
+            if path.name.startswith(_OWN_PREFIX):
+                path.parent.rmdir()  # unless it holds more
     file.close()
     return path
 
