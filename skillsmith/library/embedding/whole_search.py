@@ -8,7 +8,7 @@ every writer of vectors renews. The keys of a skill that is deleted lead nowhere
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ JOIN skill_vec_vector_chunks{column} v ON v.rowid = c.chunk_id ORDER BY c.chunk_
 
 def new_mark(db: Database) -> None:
     """Note in the file that vectors were written, so that what others hold of them is no longer used."""
-    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (MARK, secrets.token_hex(16)))
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (MARK, os.urandom(16).hex()))
 
 
 def cosine_at(distance: float) -> float:
