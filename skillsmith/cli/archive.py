@@ -21,6 +21,10 @@ RunsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="RUN", help="A run's id or a unique beginning of it.", show_default=False),
 ]
+OlderThanOption = Annotated[
+    float | None,
+    typer.Option("--older-than", metavar="DAYS", min=0, help="All runs that were over so long ago."),
+]
 
 
 @command(
@@ -32,10 +36,7 @@ def archive(
     session: Session,
     *,
     runs: RunsArgument = None,
-    older_than: Annotated[
-        float | None,
-        typer.Option("--older-than", metavar="DAYS", min=0, help="All runs that were over so long ago."),
-    ] = None,
+    older_than: OlderThanOption = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="PATH", help="The second file; made when it is not there.")
     ] = None,

@@ -14,7 +14,7 @@ from skillsmith.errors import UsageError
 from skillsmith.models import FileVersion, Json
 from skillsmith.output import Column, Output
 from skillsmith.presentation.documents import file_document
-from skillsmith.presentation.text import size, when
+from skillsmith.presentation.text import file_text, size, when
 from skillsmith.workspace import Workspace
 
 FILE_COLUMNS = (
@@ -111,23 +111,13 @@ def _with_diffs(
 
 def _diff(workspace: Workspace, before: FileVersion | None, now: FileVersion) -> str | None:
     """Return a unified diff; None where one of the two is not text or was not kept."""
-    old = "" if before is None else _text(workspace.files.content(before))
-    new = _text(workspace.files.content(now))
+    old = "" if before is None else file_text(workspace.files.content(before))
+    new = file_text(workspace.files.content(now))
     if old is None or new is None:
         return None
     name = f"{now.path}@0" if before is None else _cursor(before)
     lines = unified_diff(old.splitlines(), new.splitlines(), name, _cursor(now), lineterm="")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _text(content: bytes | None) -> str | None:
-    """Return a file's text, or None for what is not text or was not kept."""
-    if content is None or b"\0" in content:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _show(out: Output, page: Sequence[Mapping[str, Json]], *, diffs: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillsmith.cli.archive import RunsArgument
+from skillsmith.cli.archive import OlderThanOption, RunsArgument
 from skillsmith.cli.hub_text import (
     move_document,
     move_line,
@@ -242,10 +242,7 @@ def hub_archive(
     session: Session,
     *,
     runs: RunsArgument = None,
-    older_than: Annotated[
-        float | None,
-        typer.Option("--older-than", metavar="DAYS", min=0, help="All runs that were over so long ago."),
-    ] = None,
+    older_than: OlderThanOption = None,
     hub: HubOption = None,
     allow_secrets: SecretsOption = False,
     yes: YesOption = False,

@@ -90,6 +90,16 @@ def split_list(text: str | None) -> tuple[str, ...]:
     return tuple(part for part in (piece.strip() for piece in (text or "").split(",")) if part)
 
 
+def file_text(content: bytes | None) -> str | None:
+    """Return a file's text, or None for what is not text or was not kept."""
+    if content is None or b"\0" in content:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def value_text(value: Any) -> str:
     """Write a JSON value the way a person would: bare text, compact JSON for the rest."""
     return value if isinstance(value, str) else to_json(value)

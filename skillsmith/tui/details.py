@@ -11,6 +11,7 @@ from typing import Final
 from skillsmith.browse import Browser, Wanted
 from skillsmith.errors import NotFoundError
 from skillsmith.models import Event, FileVersion, Json
+from skillsmith.presentation.text import file_text
 from skillsmith.workspace import Workspace
 
 DIFF_LINES: Final = 2000
@@ -121,18 +122,9 @@ def _version_at(history: list[FileVersion], event: Event) -> FileVersion:
 
 
 def _diff(workspace: Workspace, before: FileVersion | None, now: FileVersion) -> str | None:
-    old = "" if before is None else _text(workspace.files.content(before))
-    new = _text(workspace.files.content(now))
+    old = "" if before is None else file_text(workspace.files.content(before))
+    new = file_text(workspace.files.content(now))
     if old is None or new is None:
         return None
     lines = unified_diff(old.splitlines(), new.splitlines(), lineterm="")
     return "\n".join(islice(lines, NAMES, DIFF_LINES))
-
-
-def _text(content: bytes | None) -> str | None:
-    if content is None or b"\0" in content:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None

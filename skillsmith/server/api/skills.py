@@ -10,7 +10,7 @@ from skillsmith.ids import digest_of
 from skillsmith.models import Json, SkillArtifact, SkillState
 from skillsmith.presentation.documents import summary_document
 from skillsmith.presentation.skills import skill_document
-from skillsmith.presentation.text import split_list
+from skillsmith.presentation.text import file_text, split_list
 from skillsmith.server.api.common import ERRORS, Readers, page_of
 from skillsmith.server.schemas.common import NAME_PATTERN, Cursor, Deleted, Limit, Page, SkillId
 from skillsmith.server.schemas.skills import SkillAnswer, SkillArtifactAnswer, SkillSummaryAnswer
@@ -83,14 +83,5 @@ def _artifact(artifact: SkillArtifact) -> dict[str, Json]:
         "description": artifact.description, "language": artifact.language,
         "is_template": artifact.is_template, "template_variables": list(artifact.template_variables),
         "size": len(artifact.content), "digest": digest_of(artifact.content),
-        "content": _text(artifact.content),
+        "content": file_text(artifact.content) if len(artifact.content) <= SHOWN_BYTES else None,
     }  # fmt: skip
-
-
-def _text(content: bytes) -> str | None:
-    if len(content) > SHOWN_BYTES or b"\0" in content:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
